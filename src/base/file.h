@@ -1,0 +1,26 @@
+/* Whole files, safely. */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include "base/buffer.h"
+#include "base/error.h"
+
+/* Read all of a regular file into a new heap block (followed by a 0 that is not counted).
+ * ERROR_LIMIT above `maximum` bytes. The caller frees `*data` with memory_free(). */
+bool file_read(const char *path, size_t maximum, char **data, size_t *length, struct error *error);
+
+/* Write beside, fsync, rename over `path`, fsync the folder: after a crash the file is the old one
+ * or the new one, never a part. */
+bool file_write(const char *path, const void *data, size_t length, struct error *error);
+
+bool file_exists(const char *path);
+bool file_make_folders(const char *path, struct error *error); /* mkdir -p */
+/* "folder/name" as a new heap string; NULL when out of memory. */
+char *file_join(const char *folder, const char *name);
+
+/* length random bytes from the system. */
+bool random_bytes(void *data, size_t length, struct error *error);
+/* True when the bytes are well-formed UTF-8 (no surrogates, no overlong forms). */
+bool utf8_valid(const char *text, size_t length);
+
+#endif

@@ -1,0 +1,19 @@
+/* CLIP's text encoder (Radford et al. 2021): token ids to hidden states, after the final LayerNorm. */
+#ifndef MODEL_TEXT_ENCODER_H
+#define MODEL_TEXT_ENCODER_H
+
+#include "tensor/plan.h"
+
+struct text_encoder;
+
+/* folder: text_encoder/ of a checkpoint (config.json, model.safetensors); names with and without
+ * the leading "text_model.". */
+bool text_encoder_open(const char *folder, struct text_encoder **encoder, struct error *error);
+void text_encoder_close(struct text_encoder *encoder);
+size_t text_encoder_width(const struct text_encoder *encoder);
+size_t text_encoder_bytes(const struct text_encoder *encoder); /* mapped */
+
+/* ids [n][77] -> hidden [n][77][width], f32. Always computed in f32. */
+bool text_encoder_run(struct text_encoder *encoder, const struct plan_options *options, const int32_t *ids, size_t n, float *hidden, struct error *error);
+
+#endif

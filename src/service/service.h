@@ -1,0 +1,27 @@
+/* The HTTP service: routes over the store. Never loads a model, never computes. */
+#ifndef SERVICE_SERVICE_H
+#define SERVICE_SERVICE_H
+
+#include "base/error.h"
+
+#include <signal.h>
+#include <stddef.h>
+
+struct service_options {
+    const char *listen;       /* "127.0.0.1:8080", "[::1]:8080", port 0 = any free */
+    const char *store_url, *blobs_url;
+    const char *public_url;   /* base of all URLs that we emit, or NULL: from the request */
+    const char *model_name;   /* "andreasjansson/stable-diffusion-inpainting" */
+    size_t body_bytes;        /* most bytes of a JSON body: 32 MB */
+    int wait_seconds;         /* most seconds of Prefer: wait: 60 */
+    int retention_seconds;    /* inputs, outputs, logs removed after this; 0 = never */
+    int file_seconds;         /* uploaded files expire after this; 0 = never */
+    bool data_uri_output;     /* outputs as data URIs for everybody */
+    bool private_webhooks;    /* may webhooks go to private addresses and plain http? default true: self-hosting */
+    const char *cors_origins; /* comma-separated allow-list, NULL = none */
+};
+
+/* Serve until *stop is set. `ready`, when not NULL, is called once with the bound port. */
+bool service_run(const struct service_options *options, volatile sig_atomic_t *stop, void (*ready)(void *user, int port), void *user, struct error *error);
+
+#endif

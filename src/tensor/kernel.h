@@ -1,0 +1,109 @@
+/* What a kernel is: one row in the list of an operation's implementations.
+ *
+ * Lists are ordered best first and end with plain C (`ref`), which accepts everything. At
+ * plan_finish() the first row whose accepts() returns NULL is taken; a refusal is a sentence
+ * (INPAINT_TRACE=dispatch prints it). INPAINT_FORCE=conv:ref,linear:onednn forces rows by name and
+ * INPAINT_ISA=avx2|avx512|avx512bf16 caps what the processor is said to have.
+ *
+ * All matrices are rows of channels: element (row, column) of a view is data[row * stride + column].
+ * A row is one position; rows go sample by sample. Kernels may not depend on the number of
+ * threads for their result. */
+#ifndef TENSOR_KERNEL_H
+#define TENSOR_KERNEL_H
+
+#include "tensor/plan.h"
+
+struct view {
+    void *data;       /* NULL: no such operand */
+    enum dtype dtype; /* F32 or BF16 */
+    size_t stride;    /* elements from one row to the next */
+    size_t samples;   /* broadcast: sample i uses i % samples */
+};
+
+/* What is known when the kernel is chosen and the weight packed. */
+struct linear_shape {
+    size_t samples, rows;    /* rows per sample; the product has samples * rows rows */
+    size_t in, in2, out;     /* in2: columns of the second input, concatenated after the first; 0 = none. geglu: out is the width of the result */
+    enum dtype x_dtype, out_dtype, compute;
+    enum activation act;
+    bool geglu, has_bias, has_residual, has_per_sample;
+    int weights;
+    const struct tensor *weight[LINEAR_WEIGHTS_MAX]; /* each [out_i, total_in(, 1, 1)] */
+    size_t weight_first;     /* input columns used begin here */
+};
+struct linear_operands {
+    struct view x, x2, out, residual, per_sample; /* per_sample: one row a sample, f32 */
+    const float *bias;       /* [out] ([2 out] for geglu), contiguous, or NULL */
+    const void *weight;      /* as pack() left it */
+    void *scratch;           /* scratch() bytes, 64-aligned */
+};
+struct linear_kernel {
+    const char *name;
+    const char *(*accepts)(const struct linear_shape *shape);
+    size_t (*packed_size)(const struct linear_shape *shape);
+    /* key: rows with equal layout share packed weights when this text is equal */
+    const char *layout;
+    void (*pack)(const struct linear_shape *shape, void *packed);
+    size_t (*scratch)(const struct linear_shape *shape, size_t threads);
+    /* optional per-operation state (library primitives); NULL when not needed */
+    bool (*prepare)(const struct linear_shape *shape, size_t threads, void **state, struct error *error);
+    void (*release)(void *state);
+    void (*run)(const struct linear_shape *shape, const struct linear_operands *operands, void *state, struct pool *pool);
+};
+
+struct conv_shape {
+    size_t samples, h, w;         /* of the stored input */
+    size_t up_h, up_w;            /* of the input that the convolution sees: h, w unless upsampled */
+    size_t c, c2, out;            /* c2: channels of the second input */
+    size_t out_h, out_w, kh, kw;
+    size_t stride, pad_top, pad_left;
+    enum dtype x_dtype, x2_dtype, out_dtype, compute;
+    enum activation act;
+    bool has_bias, has_residual, has_per_sample;
+    const struct tensor *weight;  /* [out, weight_in, kh, kw] */
+    size_t weight_first;
+};
+struct conv_operands {
+    struct view x, x2, out, residual, per_sample;
+    const float *bias;
+    const void *weight;
+    void *scratch;
+};
+struct conv_kernel {
+    const char *name;
+    const char *(*accepts)(const struct conv_shape *shape);
+    size_t (*packed_size)(const struct conv_shape *shape);
+    const char *layout;
+    void (*pack)(const struct conv_shape *shape, void *packed);
+    size_t (*scratch)(const struct conv_shape *shape, size_t threads);
+    bool (*prepare)(const struct conv_shape *shape, size_t threads, void **state, struct error *error);
+    void (*release)(void *state);
+    void (*run)(const struct conv_shape *shape, const struct conv_operands *operands, void *state, struct pool *pool);
+};
+
+struct attention_shape {
+    size_t samples, q_samples, k_samples, q_tokens, k_tokens, heads, head_width;
+    enum dtype dtype, compute; /* of q, k, v and the result; what the products may be computed in */
+    bool causal;
+};
+struct attention_operands {
+    struct view q, k, v, out; /* rows are tokens */
+    void *scratch;
+};
+struct attention_kernel {
+    const char *name;
+    const char *(*accepts)(const struct attention_shape *shape);
+    size_t (*scratch)(const struct attention_shape *shape, size_t threads);
+    void (*run)(const struct attention_shape *shape, const struct attention_operands *operands, struct pool *pool);
+};
+
+/* The lists, NULL-terminated; cpu/list.c holds them. */
+extern const struct linear_kernel *const linear_kernels[];
+extern const struct conv_kernel *const conv_kernels[];
+extern const struct attention_kernel *const attention_kernels[];
+
+/* What the processor has, capped by INPAINT_ISA. */
+enum isa { ISA_PLAIN, ISA_AVX2, ISA_AVX512, ISA_AVX512BF16 };
+enum isa isa_available(void);
+
+#endif

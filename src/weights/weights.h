@@ -1,0 +1,40 @@
+/* Named weights in mapped files. Every length and offset in a file is checked when it is opened, so
+ * that a tensor handed out can be read in full; nothing is copied.
+ *
+ * Formats: safetensors now; other readers fill the same table of names (see safetensors.c). */
+#ifndef WEIGHTS_WEIGHTS_H
+#define WEIGHTS_WEIGHTS_H
+
+#include "base/error.h"
+#include "tensor/tensor.h"
+
+struct weights;
+
+/* Open one file. ERROR_FORMAT says what lies and where: header longer than the file, offsets
+ * outside, overlapping or with holes, shape times dtype not equal to the bytes, a name twice. */
+bool weights_open_file(const char *path, struct weights **weights, struct error *error);
+
+/* Open what a component's folder of a diffusers checkpoint holds: the first that exists of
+ * STEM.safetensors, STEM.fp16.safetensors (STEM as diffusers and transformers write it:
+ * "diffusion_pytorch_model", "model"). ERROR_NOT_FOUND names what was looked for, and, when torch's
+ * own formats lie there, says so. */
+bool weights_open_folder(const char *folder, const char *stem, struct weights **weights, struct error *error);
+
+void weights_close(struct weights *weights); /* unmaps; tensors handed out are dead then */
+
+size_t weights_count(const struct weights *weights);
+/* i-th tensor in the file's order; *name stays valid until weights_close(). */
+const struct tensor *weights_at(const struct weights *weights, size_t index, const char **name);
+
+/* NULL when there is no such name. */
+const struct tensor *weights_find(const struct weights *weights, const char *name);
+
+/* The tensor `name` (printf-like) of exactly this shape; on a missing name or another shape NULL
+ * with ERROR_FORMAT that names the tensor, what was expected and what is there. Shape: rank sizes;
+ * a float dtype is required. */
+const struct tensor *weights_get(const struct weights *weights, const char *name, int rank, const size_t *shape, struct error *error);
+
+size_t weights_bytes(const struct weights *weights); /* of the mapped file */
+const char *weights_path(const struct weights *weights);
+
+#endif

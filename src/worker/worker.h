@@ -1,0 +1,27 @@
+/* The worker: claims predictions under a lease, fetches their inputs, runs the pipeline, writes
+ * progress, previews and results. Meets the service only in the store. */
+#ifndef WORKER_WORKER_H
+#define WORKER_WORKER_H
+
+#include "base/error.h"
+#include "inpaint.h"
+#include "store/blob.h"
+#include "store/store.h"
+
+#include <signal.h>
+
+struct worker_options {
+    const char *store_url, *blobs_url, *model;
+    inpaint_options engine;
+    int lease_seconds;          /* 15 */
+    size_t download_bytes;      /* most bytes of one input; 100 MB */
+    int download_seconds;       /* 60 */
+    bool private_networks;      /* may inputs come from private addresses? */
+    size_t memory_limit;        /* bytes of working memory for one prediction; 0 = three quarters of the machine's */
+};
+
+/* Serve until *stop is set (a running prediction is then given back to the queue). The model is
+ * opened first; failing that is the only error. */
+bool worker_run(const struct worker_options *options, volatile sig_atomic_t *stop, struct error *error);
+
+#endif
