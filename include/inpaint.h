@@ -36,15 +36,15 @@ extern "C" {
 typedef enum {
     INPAINT_OK = 0,
     INPAINT_INTERNAL = 1,
-    INPAINT_MEMORY = 2,       /* out of memory, or above params.memory_limit */
+    INPAINT_MEMORY = 2, /* out of memory, or above params.memory_limit */
     INPAINT_IO = 3,
-    INPAINT_ARGUMENT = 10,    /* a parameter is out of its range */
-    INPAINT_FORMAT = 11,      /* a weight file is damaged or lies */
+    INPAINT_ARGUMENT = 10, /* a parameter is out of its range */
+    INPAINT_FORMAT = 11,   /* a weight file is damaged or lies */
     INPAINT_LIMIT = 12,
     INPAINT_UNSUPPORTED = 13, /* well-formed, but can't inpaint: the sentence says what to get instead */
     INPAINT_NOT_FOUND = 14,
-    INPAINT_CANCELED = 20,    /* the callback asked to stop */
-    INPAINT_NSFW = 21         /* the safety checker flagged every output */
+    INPAINT_CANCELED = 20, /* the callback asked to stop */
+    INPAINT_NSFW = 21      /* the safety checker flagged every output */
 } inpaint_code;
 
 struct inpaint_error {
@@ -61,9 +61,9 @@ typedef enum { INPAINT_NOISE_PHILOX, INPAINT_NOISE_MT19937 } inpaint_noise;
 
 /* How to open a model; NULL in inpaint_open() means all zero. */
 typedef struct {
-    inpaint_dtype dtype;  /* AUTO: bf16 where the processor multiplies it, else f32 */
-    int threads;          /* 0: as many as this process may use */
-    bool no_safety;       /* do not load the safety checker */
+    inpaint_dtype dtype; /* AUTO: bf16 where the processor multiplies it, else f32 */
+    int threads;         /* 0: as many as this process may use */
+    bool no_safety;      /* do not load the safety checker */
 } inpaint_options;
 
 /* Open a diffusers folder. Weights are mapped, not read; NULL on failure. */
@@ -88,13 +88,13 @@ typedef enum {
     INPAINT_STAGE_ENCODE,  /* masked image encoded */
     INPAINT_STAGE_DENOISE, /* step `step` of `steps` done (0 = about to begin) */
     INPAINT_STAGE_DECODE,
-    INPAINT_STAGE_CHECK    /* safety */
+    INPAINT_STAGE_CHECK /* safety */
 } inpaint_stage;
 
 typedef struct {
     inpaint_stage stage;
     int step, steps;
-    double seconds; /* since the call began */
+    double seconds;      /* since the call began */
     const char *message; /* a line for the log, or NULL: mask resized, prompt cut, outputs flagged */
     /* Render what the picture looks like now: width/8 x height/8 pixels of RGB, output by output.
      * Call it from inside the callback only; false when there is nothing to see yet.
@@ -113,16 +113,17 @@ typedef struct {
     int steps;                   /* 1 .. 1000; default 50 */
     double guidance;             /* default 7.5; <= 1 switches guidance off */
     int64_t seed;
-    int count;                   /* outputs, 1 .. 64; default 1 */
-    bool invert_mask;            /* black is repainted instead of white */
-    bool raw;                    /* the plain decode: outside the mask too, what the network made */
+    int count;        /* outputs, 1 .. 64; default 1 */
+    bool invert_mask; /* black is repainted instead of white */
+    bool raw;         /* the plain decode: outside the mask too, what the network made */
     inpaint_noise noise;
-    size_t memory_limit;         /* bytes of working memory allowed, 0 = no limit */
-    inpaint_callback *callback;  /* may be NULL */
+    size_t memory_limit;        /* bytes of working memory allowed, 0 = no limit */
+    inpaint_callback *callback; /* may be NULL */
     void *user;
 } inpaint_params;
 
-#define INPAINT_PARAMS_DEFAULT {.steps = 50, .guidance = 7.5, .count = 1}
+#define INPAINT_PARAMS_DEFAULT                                                                                                             \
+    { .steps = 50, .guidance = 7.5, .count = 1 }
 
 typedef struct {
     int count;               /* pictures that passed the safety checker */
@@ -135,18 +136,19 @@ typedef struct {
 /* Paint over the white part of `mask` (any size: it is scaled to the image). Unmasked pixels of a
  * result equal the image's bit for bit unless params->raw.
  * NULL on failure; INPAINT_NSFW when every output was flagged. Free with inpaint_result_free(). */
-inpaint_result *inpaint_paint(inpaint_model *model, const inpaint_image *image, const inpaint_image *mask, const inpaint_params *params, struct inpaint_error *error);
+inpaint_result *inpaint_paint(inpaint_model *model, const inpaint_image *image, const inpaint_image *mask, const inpaint_params *params,
+                              struct inpaint_error *error);
 void inpaint_result_free(inpaint_result *result); /* NULL is fine */
 
 /* ==== Facts about a model ==== */
 
 typedef struct {
-    char name[64];          /* pipeline class */
-    const char *dtype;      /* "f32" or "bf16": what products are computed in */
-    bool safety;            /* has a safety checker */
-    int sample_size;        /* pixels of a side that it was trained at */
-    size_t weight_bytes;    /* mapped */
-    size_t packed_bytes;    /* converted for the kernels so far */
+    char name[64];       /* pipeline class */
+    const char *dtype;   /* "f32" or "bf16": what products are computed in */
+    bool safety;         /* has a safety checker */
+    int sample_size;     /* pixels of a side that it was trained at */
+    size_t weight_bytes; /* mapped */
+    size_t packed_bytes; /* converted for the kernels so far */
     int threads;
 } inpaint_info;
 

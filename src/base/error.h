@@ -11,21 +11,21 @@
 #include <stddef.h>
 
 /* name, value, HTTP status, exit code of the command line */
-#define ERROR_CODES(X)                                                                             \
-    X(NONE, 0, 200, 0)         /* nothing went wrong */                                            \
-    X(INTERNAL, 1, 500, 1)     /* a bug here, or a library refused what it should not */           \
-    X(MEMORY, 2, 507, 1)       /* out of memory, or above the budget given */                      \
-    X(IO, 3, 500, 1)           /* read, write, sync or map failed */                               \
-    X(FULL, 4, 507, 1)         /* no space left on the device */                                   \
-    X(ARGUMENT, 10, 422, 2)    /* an option or an input value is out of its range */               \
-    X(FORMAT, 11, 422, 3)      /* a file or body is not what it claims to be */                    \
-    X(LIMIT, 12, 413, 3)       /* larger than we accept */                                         \
-    X(UNSUPPORTED, 13, 422, 3) /* well-formed, but nothing here can use it */                      \
-    X(NOT_FOUND, 14, 404, 3)   /* no such file, tensor, prediction, ... */                         \
-    X(NETWORK, 15, 502, 3)     /* a download or a delivery failed */                               \
-    X(CANCELED, 20, 200, 130)  /* somebody asked to stop */                                        \
-    X(NSFW, 21, 200, 4)        /* every output was flagged by the safety checker */                \
-    X(CONFLICT, 22, 409, 1)    /* lease lost: another worker owns this now */                      \
+#define ERROR_CODES(X)                                                                                                                     \
+    X(NONE, 0, 200, 0)         /* nothing went wrong */                                                                                    \
+    X(INTERNAL, 1, 500, 1)     /* a bug here, or a library refused what it should not */                                                   \
+    X(MEMORY, 2, 507, 1)       /* out of memory, or above the budget given */                                                              \
+    X(IO, 3, 500, 1)           /* read, write, sync or map failed */                                                                       \
+    X(FULL, 4, 507, 1)         /* no space left on the device */                                                                           \
+    X(ARGUMENT, 10, 422, 2)    /* an option or an input value is out of its range */                                                       \
+    X(FORMAT, 11, 422, 3)      /* a file or body is not what it claims to be */                                                            \
+    X(LIMIT, 12, 413, 3)       /* larger than we accept */                                                                                 \
+    X(UNSUPPORTED, 13, 422, 3) /* well-formed, but nothing here can use it */                                                              \
+    X(NOT_FOUND, 14, 404, 3)   /* no such file, tensor, prediction, ... */                                                                 \
+    X(NETWORK, 15, 502, 3)     /* a download or a delivery failed */                                                                       \
+    X(CANCELED, 20, 200, 130)  /* somebody asked to stop */                                                                                \
+    X(NSFW, 21, 200, 4)        /* every output was flagged by the safety checker */                                                        \
+    X(CONFLICT, 22, 409, 1)    /* lease lost: another worker owns this now */                                                              \
     X(DENIED, 23, 401, 1)      /* missing or wrong token */
 
 enum error_code {

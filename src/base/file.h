@@ -4,6 +4,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/text.h"
 
 /* Read all of a regular file into a new heap block (followed by a 0 that is not counted).
  * ERROR_LIMIT above `maximum` bytes. The caller frees `*data` with memory_free(). */
@@ -20,7 +21,5 @@ char *file_join(const char *folder, const char *name);
 
 /* length random bytes from the system. */
 bool random_bytes(void *data, size_t length, struct error *error);
-/* True when the bytes are well-formed UTF-8 (no surrogates, no overlong forms). */
-bool utf8_valid(const char *text, size_t length);
 
 #endif
