@@ -34,7 +34,8 @@ enum image_format image_sniff(const void *data, size_t length);
  * composited; palettes looked up; 16-bit grey as Pillow's conversion of mode "I;16" to RGB.
  * EXIF orientation is NOT applied (the original does not); *orientation (may be NULL) tells it,
  * 1 .. 8. Width, height and size are checked against the limits before memory is taken. */
-bool image_decode(const void *data, size_t length, const struct image_limits *limits, struct image *image, int *orientation, struct error *error);
+bool image_decode(const void *data, size_t length, const struct image_limits *limits, struct image *image, int *orientation,
+                  struct error *error);
 
 /* Turn a picture as its EXIF orientation (1 .. 8) says, in place. */
 bool image_orient(struct image *image, int orientation, struct error *error);
@@ -56,8 +57,8 @@ void image_invert(struct image *image);
  * centre-crop to multiples of 8, resize the mask to the image. `mask_resized` (may be NULL) tells
  * whether the resize took place, with the mask's size before it in `mask_size` (may be NULL).
  * Inputs are RGB. ERROR_ARGUMENT when a side is below 8 pixels. */
-bool image_prepare(const struct image *image, const struct image *mask, bool invert, struct image *image_out, struct image *mask_out, bool *mask_resized, size_t mask_size[2],
-                   struct error *error);
+bool image_prepare(const struct image *image, const struct image *mask, bool invert, struct image *image_out, struct image *mask_out,
+                   bool *mask_resized, size_t mask_size[2], struct error *error);
 
 /* mask (RGB or grey) -> grey with 0 or 255: 255 where the grey value is at least 128. */
 bool image_threshold_mask(const struct image *mask, struct image *out, struct error *error);
@@ -72,6 +73,7 @@ void image_from_floats(const float *pixels, struct image *image);
 /* The mask's promise: out = original where the binary mask is 0, bit for bit; the painted picture
  * inside it, blended towards the original over the `feather` pixels next to the edge, inside the
  * mask only. `painted` is changed in place. feather 0 = hard edge. */
-bool image_composite(struct image *painted, const struct image *original, const struct image *binary_mask, int feather, struct error *error);
+bool image_composite(struct image *painted, const struct image *original, const struct image *binary_mask, int feather,
+                     struct error *error);
 
 #endif

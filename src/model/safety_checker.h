@@ -23,8 +23,8 @@ struct safety_result {
     float special[SAFETY_SPECIAL], concept[SAFETY_CONCEPTS]; /* cosines */
 };
 /* Check one picture (RGB). embedding: [projection width] or NULL. Always computed in f32. */
-bool safety_checker_run(struct safety_checker *checker, const struct plan_options *options, const struct image *picture, struct safety_result *result, float *embedding,
-                        struct error *error);
+bool safety_checker_run(struct safety_checker *checker, const struct plan_options *options, const struct image *picture,
+                        struct safety_result *result, float *embedding, struct error *error);
 size_t safety_checker_width(const struct safety_checker *checker); /* of the embedding */
 
 #endif

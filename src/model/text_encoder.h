@@ -14,6 +14,7 @@ size_t text_encoder_width(const struct text_encoder *encoder);
 size_t text_encoder_bytes(const struct text_encoder *encoder); /* mapped */
 
 /* ids [n][77] -> hidden [n][77][width], f32. Always computed in f32. */
-bool text_encoder_run(struct text_encoder *encoder, const struct plan_options *options, const int32_t *ids, size_t n, float *hidden, struct error *error);
+bool text_encoder_run(struct text_encoder *encoder, const struct plan_options *options, const int32_t *ids, size_t n, float *hidden,
+                      struct error *error);
 
 #endif

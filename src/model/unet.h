@@ -25,7 +25,8 @@ struct unet_size {
     size_t h, w;       /* of the latent */
     size_t steps;      /* most timesteps that unet_run_timesteps() will get */
 };
-bool unet_run_create(const struct unet *unet, const struct plan_options *options, const struct unet_size *size, size_t memory_limit, struct unet_run **run, struct error *error);
+bool unet_run_create(const struct unet *unet, const struct plan_options *options, const struct unet_size *size, size_t memory_limit,
+                     struct unet_run **run, struct error *error);
 void unet_run_free(struct unet_run *run);
 
 /* Once per prompt: text keys and values of every layer. context [contexts][77][context_width]. */

@@ -18,8 +18,10 @@ void vae_forget(struct vae *vae);
 
 /* image [h][w][3] in [-1, 1], h and w multiples of 8 -> mean [h/8][w/8][4] and, with a posterior,
  * logvar (raw, before any clamp; may be NULL). Not scaled. */
-bool vae_encode(struct vae *vae, const struct plan_options *options, const float *image, size_t h, size_t w, size_t memory_limit, float *mean, float *logvar, struct error *error);
+bool vae_encode(struct vae *vae, const struct plan_options *options, const float *image, size_t h, size_t w, size_t memory_limit,
+                float *mean, float *logvar, struct error *error);
 /* latent [h][w][4] (already divided by the scaling factor) -> image [8h][8w][3], about [-1, 1]. */
-bool vae_decode(struct vae *vae, const struct plan_options *options, const float *latent, size_t h, size_t w, size_t memory_limit, float *image, struct error *error);
+bool vae_decode(struct vae *vae, const struct plan_options *options, const float *latent, size_t h, size_t w, size_t memory_limit,
+                float *image, struct error *error);
 
 #endif

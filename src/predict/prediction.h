@@ -35,23 +35,23 @@ enum { WEBHOOK_START = 1, WEBHOOK_OUTPUT = 2, WEBHOOK_LOGS = 4, WEBHOOK_COMPLETE
 
 struct prediction {
     char id[PREDICTION_ID_LENGTH + 1];
-    char *owner;   /* token's name; "" without tokens */
-    char *model;   /* "owner/name" */
-    char *version; /* 64 hex digits */
-    json_t *input; /* object of known keys only, as given (files: "blob:NAME" for data that we hold) */
-    char *logs;    /* whole text, never NULL */
+    char *owner;    /* token's name; "" without tokens */
+    char *model;    /* "owner/name" */
+    char *version;  /* 64 hex digits */
+    json_t *input;  /* object of known keys only, as given (files: "blob:NAME" for data that we hold) */
+    char *logs;     /* whole text, never NULL */
     json_t *output; /* array of blob names, or NULL */
-    char *error;   /* NULL unless failed */
+    char *error;    /* NULL unless failed */
     enum prediction_status status;
     bool data_removed, from_web;
     int64_t created, started, completed, deadline; /* wall microseconds; 0 = not yet, none */
     double predict_seconds;                        /* of the successful or last attempt */
     char *webhook;                                 /* URL or NULL */
     unsigned webhook_events;
-    int attempt;           /* leases handed out so far */
-    char *stream_token;    /* unguessable; names the SSE stream */
-    char *public_base;     /* scheme://host[:port] the creator used: URLs in webhooks and streams are built from it */
-    bool data_uri_output;  /* outputs as data URIs in answers */
+    int attempt;          /* leases handed out so far */
+    char *stream_token;   /* unguessable; names the SSE stream */
+    char *public_base;    /* scheme://host[:port] the creator used: URLs in webhooks and streams are built from it */
+    bool data_uri_output; /* outputs as data URIs in answers */
 };
 void prediction_free(struct prediction *prediction); /* frees members, zeroes it */
 

@@ -30,9 +30,9 @@ struct sampler;
 bool sampler_create(const struct sampler_config *config, int steps, size_t count, struct sampler **sampler, struct error *error);
 void sampler_free(struct sampler *sampler);
 
-int sampler_evaluations(const struct sampler *sampler);       /* network calls; PNDM has one more than steps */
-const int *sampler_timesteps(const struct sampler *sampler);  /* [evaluations] */
-float sampler_initial_sigma(const struct sampler *sampler);   /* multiply the first noise by this */
+int sampler_evaluations(const struct sampler *sampler);      /* network calls; PNDM has one more than steps */
+const int *sampler_timesteps(const struct sampler *sampler); /* [evaluations] */
+float sampler_initial_sigma(const struct sampler *sampler);  /* multiply the first noise by this */
 
 /* One step, in place: x[count] and the network's prediction[count] for timesteps[index], f32
  * arithmetic as diffusers 0.6.0. Calls come in order, index = 0, 1, ... `x0`, when not NULL, gets

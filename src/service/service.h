@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 struct service_options {
-    const char *listen;       /* "127.0.0.1:8080", "[::1]:8080", port 0 = any free */
+    const char *listen; /* "127.0.0.1:8080", "[::1]:8080", port 0 = any free */
     const char *store_url, *blobs_url;
     const char *public_url;   /* base of all URLs that we emit, or NULL: from the request */
     const char *model_name;   /* "andreasjansson/stable-diffusion-inpainting" */
@@ -22,6 +22,7 @@ struct service_options {
 };
 
 /* Serve until *stop is set. `ready`, when not NULL, is called once with the bound port. */
-bool service_run(const struct service_options *options, volatile sig_atomic_t *stop, void (*ready)(void *user, int port), void *user, struct error *error);
+bool service_run(const struct service_options *options, volatile sig_atomic_t *stop, void (*ready)(void *user, int port), void *user,
+                 struct error *error);
 
 #endif

@@ -31,17 +31,18 @@ bool store_get(struct store *store, const char *id, const char *owner, struct pr
 bool store_get_by_stream(struct store *store, const char *stream_token, struct prediction *prediction, struct error *error);
 
 struct store_list {
-    const char *owner;            /* NULL: any */
-    int64_t after, before;        /* created >= after, < before; 0 = no bound */
+    const char *owner;     /* NULL: any */
+    int64_t after, before; /* created >= after, < before; 0 = no bound */
     bool web_only;
-    bool ascending;               /* walk towards newer ones (for `previous`) */
-    int64_t cursor_created;       /* start strictly beyond this (created, id); 0 = from the newest */
+    bool ascending;         /* walk towards newer ones (for `previous`) */
+    int64_t cursor_created; /* start strictly beyond this (created, id); 0 = from the newest */
     const char *cursor_id;
     size_t limit;
 };
 /* *predictions: new array (predictions_free), newest first also when ascending; *more: there are
  * others beyond the last in walking direction. */
-bool store_list(struct store *store, const struct store_list *list, struct prediction **predictions, size_t *count, bool *more, struct error *error);
+bool store_list(struct store *store, const struct store_list *list, struct prediction **predictions, size_t *count, bool *more,
+                struct error *error);
 void predictions_free(struct prediction *predictions, size_t count);
 
 /* Cancel: starting or processing becomes canceled at once (its worker finds out at its next
@@ -53,12 +54,13 @@ bool store_cancel(struct store *store, const char *id, const char *owner, struct
 
 struct lease {
     char id[PREDICTION_ID_LENGTH + 1];
-    int attempt;           /* the fence: later writes must carry it */
+    int attempt; /* the fence: later writes must carry it */
     char worker[64];
 };
 /* Take the oldest starting prediction, or one whose lease ran out (if its attempts are spent, it is
  * failed on the way). *found false: nothing to do. lease_seconds from the store's clock. */
-bool store_claim(struct store *store, const char *worker, int lease_seconds, struct lease *lease, struct prediction *prediction, bool *found, struct error *error);
+bool store_claim(struct store *store, const char *worker, int lease_seconds, struct lease *lease, struct prediction *prediction,
+                 bool *found, struct error *error);
 /* Extend. ERROR_CANCELED: canceled meanwhile (or past its deadline, which this call then records);
  * ERROR_CONFLICT: another worker has it. */
 bool store_heartbeat(struct store *store, const struct lease *lease, int lease_seconds, struct error *error);
@@ -69,8 +71,8 @@ bool store_log(struct store *store, const struct lease *lease, const char *text,
 /* A preview picture (PNG or JPEG bytes held as blob `name`); only the latest is kept. */
 bool store_preview(struct store *store, const struct lease *lease, const char *blob, struct error *error);
 /* End it: status succeeded with output (array of blob names), or failed with a sentence. */
-bool store_finish(struct store *store, const struct lease *lease, enum prediction_status status, const json_t *output, const char *message, double predict_seconds,
-                  struct error *error);
+bool store_finish(struct store *store, const struct lease *lease, enum prediction_status status, const json_t *output, const char *message,
+                  double predict_seconds, struct error *error);
 /* Fail or cancel what is overdue: deadlines passed, leases out with no attempts left, running longer
  * than run_seconds (0 = no bound). Called now and then by any process. *changed may be NULL. */
 bool store_expire(struct store *store, int run_seconds, size_t *changed, struct error *error);
@@ -81,14 +83,15 @@ bool store_queue(struct store *store, const char *id, size_t *starting, size_t *
 
 enum event_kind { EVENT_START, EVENT_OUTPUT, EVENT_LOGS, EVENT_PREVIEW, EVENT_DONE };
 struct event {
-    int64_t sequence;                   /* over the whole store, increasing */
+    int64_t sequence; /* over the whole store, increasing */
     char prediction[PREDICTION_ID_LENGTH + 1];
     int64_t created;
     enum event_kind kind;
     char *data; /* output: blob name; logs: the new text; preview: blob name; done: final status name; else "" */
 };
 /* Events after `sequence`, oldest first, of one prediction or (NULL) of all. *events: events_free(). */
-bool store_events(struct store *store, const char *prediction, int64_t sequence, size_t limit, struct event **events, size_t *count, struct error *error);
+bool store_events(struct store *store, const char *prediction, int64_t sequence, size_t limit, struct event **events, size_t *count,
+                  struct error *error);
 void events_free(struct event *events, size_t count);
 bool store_last_event(struct store *store, int64_t *sequence, struct error *error);
 
@@ -110,7 +113,8 @@ struct webhook {
     int64_t created;
 };
 /* Take up to `limit` that are due, hidden from others for lease_seconds. *webhooks: webhooks_free(). */
-bool store_webhooks_claim(struct store *store, int lease_seconds, size_t limit, struct webhook **webhooks, size_t *count, struct error *error);
+bool store_webhooks_claim(struct store *store, int lease_seconds, size_t limit, struct webhook **webhooks, size_t *count,
+                          struct error *error);
 void webhooks_free(struct webhook *webhooks, size_t count);
 /* Delivered, or given up: gone. Else due again at `retry` (wall). */
 bool store_webhook_done(struct store *store, int64_t row, struct error *error);
@@ -131,8 +135,8 @@ struct stored_file {
 void stored_file_free(struct stored_file *file);
 bool store_file_create(struct store *store, const struct stored_file *file, struct error *error);
 bool store_file_get(struct store *store, const char *id, const char *owner, struct stored_file *file, struct error *error);
-bool store_file_list(struct store *store, const char *owner, int64_t cursor_created, const char *cursor_id, size_t limit, struct stored_file **files, size_t *count, bool *more,
-                     struct error *error);
+bool store_file_list(struct store *store, const char *owner, int64_t cursor_created, const char *cursor_id, size_t limit,
+                     struct stored_file **files, size_t *count, bool *more, struct error *error);
 void stored_files_free(struct stored_file *files, size_t count);
 bool store_file_delete(struct store *store, const char *id, const char *owner, struct error *error);
 

@@ -22,20 +22,21 @@ struct view {
 
 /* What is known when the kernel is chosen and the weight packed. */
 struct linear_shape {
-    size_t samples, rows;    /* rows per sample; the product has samples * rows rows */
-    size_t in, in2, out;     /* in2: columns of the second input, concatenated after the first; 0 = none. geglu: out is the width of the result */
+    size_t samples, rows; /* rows per sample; the product has samples * rows rows */
+    size_t in, in2,
+        out; /* in2: columns of the second input, concatenated after the first; 0 = none. geglu: out is the width of the result */
     enum dtype x_dtype, out_dtype, compute;
     enum activation act;
     bool geglu, has_bias, has_residual, has_per_sample;
     int weights;
     const struct tensor *weight[LINEAR_WEIGHTS_MAX]; /* each [out_i, total_in(, 1, 1)] */
-    size_t weight_first;     /* input columns used begin here */
+    size_t weight_first;                             /* input columns used begin here */
 };
 struct linear_operands {
     struct view x, x2, out, residual, per_sample; /* per_sample: one row a sample, f32 */
-    const float *bias;       /* [out] ([2 out] for geglu), contiguous, or NULL */
-    const void *weight;      /* as pack() left it */
-    void *scratch;           /* scratch() bytes, 64-aligned */
+    const float *bias;                            /* [out] ([2 out] for geglu), contiguous, or NULL */
+    const void *weight;                           /* as pack() left it */
+    void *scratch;                                /* scratch() bytes, 64-aligned */
 };
 struct linear_kernel {
     const char *name;
@@ -52,15 +53,15 @@ struct linear_kernel {
 };
 
 struct conv_shape {
-    size_t samples, h, w;         /* of the stored input */
-    size_t up_h, up_w;            /* of the input that the convolution sees: h, w unless upsampled */
-    size_t c, c2, out;            /* c2: channels of the second input */
+    size_t samples, h, w; /* of the stored input */
+    size_t up_h, up_w;    /* of the input that the convolution sees: h, w unless upsampled */
+    size_t c, c2, out;    /* c2: channels of the second input */
     size_t out_h, out_w, kh, kw;
     size_t stride, pad_top, pad_left;
     enum dtype x_dtype, x2_dtype, out_dtype, compute;
     enum activation act;
     bool has_bias, has_residual, has_per_sample;
-    const struct tensor *weight;  /* [out, weight_in, kh, kw] */
+    const struct tensor *weight; /* [out, weight_in, kh, kw] */
     size_t weight_first;
 };
 struct conv_operands {

@@ -60,12 +60,12 @@ int plan_section(struct plan *plan);
 void plan_run(struct plan *plan, int section);
 
 /* Facts, after plan_finish(). */
-size_t plan_memory(const struct plan *plan);                 /* bytes of values and scratch */
+size_t plan_memory(const struct plan *plan); /* bytes of values and scratch */
 double plan_multiply_adds(const struct plan *plan, int section);
 /* Per-operation times for `bench`: NULL-terminated walk. name: "conv 3x3 320->320 64x64 (kernel)". */
 struct plan_timing {
     const char *name;
-    double seconds; /* summed over runs since plan_timing_start() */
+    double seconds;       /* summed over runs since plan_timing_start() */
     double multiply_adds; /* of one run */
     size_t runs;
 };
@@ -100,14 +100,14 @@ enum activation { ACT_NONE, ACT_SILU, ACT_GELU /* exact, erf */, ACT_QUICK_GELU 
 /* out = act(conv(concat(x, x2)) + bias + per_sample + residual).
  * weight: [c_out, c_in, kh, kw] (OIHW), or [c_out, c_in] for a 1x1. */
 struct conv {
-    struct value x;             /* [n, h, w, c] */
-    struct value x2;            /* optional skip connection [n2, h, w, c2], after x's channels */
+    struct value x;  /* [n, h, w, c] */
+    struct value x2; /* optional skip connection [n2, h, w, c2], after x's channels */
     const struct tensor *weight;
-    const struct tensor *bias;  /* optional [c_out] */
-    size_t weight_first;        /* use input channels [weight_first, + c + c2) of a wider weight (0 = from the start) */
-    struct value per_sample;    /* optional [n or 1, 1, 1, c_out] (time embedding) */
-    struct value residual;      /* optional [n or fewer, h_out, w_out, c_out] */
-    int stride;                 /* 0 means 1 */
+    const struct tensor *bias; /* optional [c_out] */
+    size_t weight_first;       /* use input channels [weight_first, + c + c2) of a wider weight (0 = from the start) */
+    struct value per_sample;   /* optional [n or 1, 1, 1, c_out] (time embedding) */
+    struct value residual;     /* optional [n or fewer, h_out, w_out, c_out] */
+    int stride;                /* 0 means 1 */
     int pad_top, pad_left, pad_bottom, pad_right;
     size_t upsample_h, upsample_w; /* > 0: the input is first enlarged to this (nearest: source = floor(i * in / out)) */
     enum activation act;
@@ -117,7 +117,7 @@ struct value plan_conv(struct plan *plan, const struct conv *conv);
 
 /* GroupNorm over (h, w, c / groups) of concat(x, x2), then SiLU if asked. */
 struct group_norm {
-    struct value x, x2; /* x2 optional */
+    struct value x, x2;                /* x2 optional */
     const struct tensor *gamma, *beta; /* [c + c2] */
     size_t groups;
     float epsilon;
@@ -168,14 +168,15 @@ struct value plan_timestep_embed(struct plan *plan, struct value x, size_t dim, 
 /* table [vocab, c] rows by ids [n, 1, t, 1], plus positions [>= t, c]. */
 struct value plan_embed(struct plan *plan, struct value ids, const struct tensor *table, const struct tensor *positions);
 /* [n, h, w, c] patches -> [n, 1, 1 + h w, c]: class_embedding [c] in front, positions [1 + h w, c] added. */
-struct value plan_class_tokens(struct plan *plan, struct value patches, const struct tensor *class_embedding, const struct tensor *positions);
+struct value plan_class_tokens(struct plan *plan, struct value patches, const struct tensor *class_embedding,
+                               const struct tensor *positions);
 
 /* Element by element. */
 enum map_kind {
     MAP_SCALE_SHIFT, /* a x + b */
     MAP_SOFT_CLAMP,  /* a tanh(x / a) */
     MAP_SILU,
-    MAP_CLAMP        /* to [a, b] */
+    MAP_CLAMP /* to [a, b] */
 };
 struct value plan_map(struct plan *plan, struct value x, enum map_kind kind, float a, float b, bool wide);
 

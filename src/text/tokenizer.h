@@ -23,8 +23,8 @@ void tokenizer_close(struct tokenizer *tokenizer);
  * *cut, when not NULL: a new heap string with the decoded text of what was cut, or NULL when
  * nothing was. Reentrant: a tokenizer may be used by several threads at once.
  * Fails only with ERROR_MEMORY, or ERROR_LIMIT for a text over 1 MB. */
-bool tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t length, bool keep_end, int32_t ids[TOKENIZER_LENGTH], size_t *count, char **cut,
-                      struct error *error);
+bool tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t length, bool keep_end, int32_t ids[TOKENIZER_LENGTH],
+                      size_t *count, char **cut, struct error *error);
 
 /* ftfy 6.1.1's fix_text with its default settings; a new heap string. */
 char *text_fix(const char *text, size_t length, size_t *fixed_length, struct error *error);

@@ -13,11 +13,11 @@
 struct worker_options {
     const char *store_url, *blobs_url, *model;
     inpaint_options engine;
-    int lease_seconds;          /* 15 */
-    size_t download_bytes;      /* most bytes of one input; 100 MB */
-    int download_seconds;       /* 60 */
-    bool private_networks;      /* may inputs come from private addresses? */
-    size_t memory_limit;        /* bytes of working memory for one prediction; 0 = three quarters of the machine's */
+    int lease_seconds;     /* 15 */
+    size_t download_bytes; /* most bytes of one input; 100 MB */
+    int download_seconds;  /* 60 */
+    bool private_networks; /* may inputs come from private addresses? */
+    size_t memory_limit;   /* bytes of working memory for one prediction; 0 = three quarters of the machine's */
 };
 
 /* Serve until *stop is set (a running prediction is then given back to the queue). The model is
