@@ -1,0 +1,32 @@
+/* What the readers of weight formats share: the mapped file and the table of names that each
+ * reader fills. Only for this folder. */
+#ifndef WEIGHTS_TABLE_H
+#define WEIGHTS_TABLE_H
+
+#include "weights/weights.h"
+
+enum { WEIGHTS_TENSORS_MAX = 100000 };
+
+struct entry {
+    char *name; /* owned */
+    struct tensor tensor;
+    size_t first, end; /* its bytes, counted from where the reader's data begin */
+};
+
+struct weights {
+    char *path;
+    const unsigned char *bytes; /* the file, mapped read-only */
+    size_t size;
+    struct entry *entries; /* in the order of their data */
+    size_t count;
+    const struct entry **by_name; /* sorted; made once the reader is done */
+};
+
+/* Fill entries from the mapped bytes. On failure what was filled in is freed by weights_close(). */
+bool safetensors_read(struct weights *weights, struct error *error);
+
+/* A name from a file, fit to be put into a sentence: short and without control characters. */
+enum { QUOTED_SIZE = 100 };
+const char *quoted(const char *name, char text[QUOTED_SIZE]);
+
+#endif

@@ -1,0 +1,212 @@
+#include "weights/weights.h"
+
+#include "base/buffer.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "weights/table.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+const char *quoted(const char *name, char text[QUOTED_SIZE]) {
+    size_t length = 0;
+    for (; name[length] && length < QUOTED_SIZE - 1; length++)
+        text[length] = (unsigned char)name[length] < ' ' || name[length] == 127 ? '?' : name[length];
+    if (name[length]) { /* cut: not inside a character, and to be seen */
+        length -= 3;
+        while (((unsigned char)name[length] & 0xc0) == 0x80) length--;
+        for (int i = 0; i < 3; i++) text[length++] = '.';
+    }
+    text[length] = 0;
+    return text;
+}
+
+/* ==== Opening ==== */
+
+/* The file's bytes, mapped. A FIFO or a device must not make us wait: hence O_NONBLOCK. */
+static bool map_file(struct weights *weights, struct error *error) {
+    int file = open(weights->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (file < 0) return error_from_errno(error, "%s", weights->path);
+    struct stat info;
+    bool mapped = false;
+    if (fstat(file, &info) != 0) {
+        error_from_errno(error, "%s", weights->path);
+    } else if (!S_ISREG(info.st_mode)) {
+        error_set(error, ERROR_FORMAT, "%s is not a file", weights->path);
+    } else if (info.st_size == 0) {
+        error_set(error, ERROR_FORMAT, "%s is empty", weights->path);
+    } else {
+        void *bytes = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_SHARED, file, 0);
+        if (bytes == MAP_FAILED) {
+            error_from_errno(error, "map %s", weights->path);
+        } else {
+            weights->bytes = bytes;
+            weights->size = (size_t)info.st_size;
+            mapped = true;
+        }
+    }
+    close(file);
+    return mapped;
+}
+
+static bool begins_with(const struct weights *weights, const char *text) {
+    size_t length = strlen(text);
+    return weights->size >= length && memcmp(weights->bytes, text, length) == 0;
+}
+
+/* Other things that lie under such names, told apart by how they begin; then safetensors. */
+static bool read_table(struct weights *weights, struct error *error) {
+    if (begins_with(weights, "PK\x03\x04") || begins_with(weights, "\x80\x02"))
+        return error_set(error, ERROR_UNSUPPORTED,
+                         "this is a file of torch's own format, which can't be read yet; get the .safetensors file");
+    if (begins_with(weights, "GGUF"))
+        return error_set(error, ERROR_UNSUPPORTED, "this is a GGUF file, which can't be read; get the .safetensors file");
+    if (begins_with(weights, "version https://git-lfs"))
+        return error_set(error, ERROR_FORMAT,
+                         "this is only Git LFS's pointer to the weights; fetch the file itself (git lfs pull, or download it)");
+    return safetensors_read(weights, error);
+}
+
+static int compare_names(const void *a, const void *b) {
+    const struct entry *const *left = a, *const *right = b;
+    return strcmp((*left)->name, (*right)->name);
+}
+
+static bool sort_names(struct weights *weights, struct error *error) {
+    weights->by_name = memory_array(weights->count ? weights->count : 1, sizeof *weights->by_name);
+    if (!weights->by_name) return error_set(error, ERROR_MEMORY, "out of memory for the names of %zu tensors", weights->count);
+    for (size_t i = 0; i < weights->count; i++) weights->by_name[i] = &weights->entries[i];
+    qsort(weights->by_name, weights->count, sizeof *weights->by_name, compare_names);
+    return true;
+}
+
+bool weights_open_file(const char *path, struct weights **weights, struct error *error) {
+    struct weights *opened = memory_zero(sizeof *opened);
+    if (!opened) return error_set(error, ERROR_MEMORY, "out of memory to open %s", path);
+    opened->path = memory_string(path);
+    if (!opened->path) {
+        error_set(error, ERROR_MEMORY, "out of memory to open %s", path);
+    } else if (map_file(opened, error)) {
+        if (read_table(opened, error) && sort_names(opened, error)) {
+            *weights = opened;
+            return true;
+        }
+        error_context(error, "%s", path);
+    }
+    weights_close(opened);
+    return false;
+}
+
+void weights_close(struct weights *weights) {
+    if (!weights) return;
+    for (size_t i = 0; i < weights->count; i++) memory_free(weights->entries[i].name);
+    memory_free(weights->entries);
+    memory_free(weights->by_name);
+    if (weights->bytes) munmap((void *)(uintptr_t)weights->bytes, weights->size);
+    memory_free(weights->path);
+    memory_free(weights);
+}
+
+/* ==== A component's folder ==== */
+
+/* The first of torch's own files in the folder, or NULL. */
+static char *find_torch(const char *folder, const char *stem) {
+    const char *const names[] = {stem, "pytorch_model"};
+    static const char *const endings[] = {".bin", ".fp16.bin", ".ckpt"};
+    for (size_t i = 0; i < 2; i++) {
+        for (size_t j = 0; j < 3; j++) {
+            char *path = memory_format("%s/%s%s", folder, names[i], endings[j]);
+            if (path && file_exists(path)) return path;
+            memory_free(path);
+        }
+    }
+    return NULL;
+}
+
+static bool not_found(const char *folder, const char *stem, struct error *error) {
+    char *torch = find_torch(folder, stem);
+    if (torch)
+        error_set(error, ERROR_NOT_FOUND,
+                  "no %s.safetensors or %s.fp16.safetensors in %s; torch's own formats (%s) can't be read yet: get the safetensors files",
+                  stem, stem, folder, torch);
+    else
+        error_set(error, ERROR_NOT_FOUND, "no %s.safetensors or %s.fp16.safetensors in %s", stem, stem, folder);
+    memory_free(torch);
+    return false;
+}
+
+bool weights_open_folder(const char *folder, const char *stem, struct weights **weights, struct error *error) {
+    static const char *const endings[] = {".safetensors", ".fp16.safetensors"};
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        char *path = memory_format("%s/%s%s", folder, stem, endings[i]);
+        if (!path) return error_set(error, ERROR_MEMORY, "out of memory to look into %s", folder);
+        bool exists = file_exists(path);
+        bool opened = exists && weights_open_file(path, weights, error);
+        memory_free(path);
+        if (exists) return opened;
+    }
+    return not_found(folder, stem, error);
+}
+
+/* ==== Looking up ==== */
+
+size_t weights_count(const struct weights *weights) { return weights->count; }
+
+size_t weights_bytes(const struct weights *weights) { return weights->size; }
+
+const char *weights_path(const struct weights *weights) { return weights->path; }
+
+const struct tensor *weights_at(const struct weights *weights, size_t index, const char **name) {
+    if (name) *name = weights->entries[index].name;
+    return &weights->entries[index].tensor;
+}
+
+static int compare_with_name(const void *key, const void *element) {
+    const struct entry *const *entry = element;
+    return strcmp(key, (*entry)->name);
+}
+
+const struct tensor *weights_find(const struct weights *weights, const char *name) {
+    const struct entry **found = bsearch(name, weights->by_name, weights->count, sizeof *weights->by_name, compare_with_name);
+    return found ? &(*found)->tensor : NULL;
+}
+
+/* "[320, 9, 3, 3]" */
+enum { SHAPE_TEXT_SIZE = TENSOR_RANK_MAX * 22 + 3 };
+static const char *shape_text(int rank, const size_t *shape, char text[SHAPE_TEXT_SIZE]) {
+    struct buffer buffer;
+    buffer_init(&buffer, SHAPE_TEXT_SIZE - 1);
+    buffer_text(&buffer, "[");
+    for (int i = 0; i < rank; i++) buffer_format(&buffer, i ? ", %zu" : "%zu", shape[i]);
+    buffer_text(&buffer, "]");
+    strcpy(text, buffer.failed ? "[?]" : buffer.data);
+    buffer_free(&buffer);
+    return text;
+}
+
+static bool is_float(enum dtype dtype) { return dtype == DTYPE_F32 || dtype == DTYPE_F16 || dtype == DTYPE_BF16 || dtype == DTYPE_F64; }
+
+const struct tensor *weights_get(const struct weights *weights, const char *name, int rank, const size_t *shape, struct error *error) {
+    char wanted[SHAPE_TEXT_SIZE], there[SHAPE_TEXT_SIZE], shown[QUOTED_SIZE];
+    const struct tensor *tensor = weights_find(weights, name);
+    if (!tensor) {
+        error_set(error, ERROR_FORMAT, "%s has no tensor %s (of shape %s)", weights->path, quoted(name, shown),
+                  shape_text(rank, shape, wanted));
+        return NULL;
+    }
+    if (tensor->rank != rank || memcmp(tensor->shape, shape, (size_t)rank * sizeof *shape) != 0) {
+        error_set(error, ERROR_FORMAT, "%s: tensor %s should have the shape %s, but has %s", weights->path, quoted(name, shown),
+                  shape_text(rank, shape, wanted), shape_text(tensor->rank, tensor->shape, there));
+        return NULL;
+    }
+    if (!is_float(tensor->dtype)) {
+        error_set(error, ERROR_FORMAT, "%s: tensor %s should hold floating-point numbers, but holds %s", weights->path, quoted(name, shown),
+                  dtype_name(tensor->dtype));
+        return NULL;
+    }
+    return tensor;
+}
