@@ -1,0 +1,191 @@
+/* inpaintd paint: a picture from the shell. */
+#include "base/file.h"
+#include "base/memory.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/progress.h"
+#include "image/image.h"
+#include "inpaint.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct paint_settings {
+    const char *image, *mask, *prompt, *negative_prompt, *model, *out;
+    long long steps, seed, count, threads;
+    double guidance;
+    bool seed_given, invert_mask, raw, no_safety, quiet;
+    int dtype;
+};
+
+static bool load_picture(const char *path, struct image *image, int *orientation, struct error *error) {
+    char *data = NULL;
+    size_t length = 0;
+    if (!file_read(path, image_limits_default.bytes, &data, &length, error)) return false;
+    bool fine = image_decode(data, length, &image_limits_default, image, orientation, error);
+    memory_free(data);
+    return fine || error_context(error, "%s", path);
+}
+
+/* A photo is seen turned as its EXIF says, so it is painted that way too; a mask of the photo's
+ * stored size turns with it. */
+static bool load_both(const struct paint_settings *settings, struct image *image, struct image *mask, struct error *error) {
+    int orientation = 1, mask_orientation = 1;
+    if (!load_picture(settings->image, image, &orientation, error) || !load_picture(settings->mask, mask, &mask_orientation, error))
+        return false;
+    bool turned_together = orientation >= 5 && mask_orientation == 1 && mask->width == image->width && mask->height == image->height &&
+                           mask->width != mask->height;
+    return image_orient(image, orientation, error) && image_orient(mask, turned_together ? orientation : mask_orientation, error);
+}
+
+/* OUT.png, or OUT-0.png, OUT-1.png, ... when several were asked for. */
+static char *output_path(const struct paint_settings *settings, int index) {
+    if (settings->count == 1) return memory_string(settings->out);
+    const char *slash = strrchr(settings->out, '/'), *dot = strrchr(slash ? slash : settings->out, '.');
+    int stem = dot ? (int)(dot - settings->out) : (int)strlen(settings->out);
+    return memory_format("%.*s-%d%s", stem, settings->out, index, dot ? dot : "");
+}
+
+static bool encode(const char *path, const struct image *image, const char *const *texts, struct buffer *buffer, struct error *error) {
+    const char *dot = strrchr(path, '.');
+    if (dot && (strcasecmp(dot, ".jpg") == 0 || strcasecmp(dot, ".jpeg") == 0)) return image_encode_jpeg(image, 95, buffer, error);
+    if (dot && strcasecmp(dot, ".webp") == 0) return image_encode_webp(image, 95, buffer, error);
+    return image_encode_png(image, texts, buffer, error);
+}
+
+static bool save(const struct paint_settings *settings, const inpaint_picture *picture, int index, struct error *error) {
+    char seed[32], steps[32], guidance[32];
+    snprintf(seed, sizeof seed, "%lld", settings->seed);
+    snprintf(steps, sizeof steps, "%lld", settings->steps);
+    snprintf(guidance, sizeof guidance, "%g", settings->guidance);
+    const char *const texts[] = {"Software",
+                                 "inpaintd " INPAINT_VERSION,
+                                 "prompt",
+                                 settings->prompt,
+                                 "negative_prompt",
+                                 settings->negative_prompt,
+                                 "seed",
+                                 seed,
+                                 "steps",
+                                 steps,
+                                 "guidance",
+                                 guidance,
+                                 NULL};
+    const struct image image = {(size_t)picture->width, (size_t)picture->height, IMAGE_RGB, picture->pixels};
+    struct buffer buffer;
+    buffer_init(&buffer, (size_t)1 << 30);
+    char *path = output_path(settings, index);
+    bool fine = path ? encode(path, &image, texts, &buffer, error) && file_write(path, buffer.data, buffer.length, error)
+                     : error_set(error, ERROR_MEMORY, "out of memory");
+    if (fine) printf("%s\n", path);
+    memory_free(path);
+    buffer_free(&buffer);
+    return fine;
+}
+
+static bool on_progress(void *user, const inpaint_progress *now) {
+    if (interrupted) return false;
+    progress_show(user, now);
+    return true;
+}
+
+static bool from_inpaint(struct error *error, const struct inpaint_error *problem) {
+    return error_set(error, (enum error_code)problem->code, "%s", problem->message);
+}
+
+static bool paint(const struct paint_settings *settings, inpaint_model *model, const struct image *image, const struct image *mask,
+                  struct error *error) {
+    struct progress progress;
+    progress_begin(&progress, settings->quiet);
+    inpaint_params params = INPAINT_PARAMS_DEFAULT;
+    params.prompt = settings->prompt;
+    params.negative_prompt = settings->negative_prompt;
+    params.steps = (int)settings->steps;
+    params.guidance = settings->guidance;
+    params.seed = settings->seed;
+    params.count = (int)settings->count;
+    params.invert_mask = settings->invert_mask;
+    params.raw = settings->raw;
+    params.callback = on_progress;
+    params.user = &progress;
+    const inpaint_image photo = {(int)image->width, (int)image->height, 0, image->pixels},
+                        white = {(int)mask->width, (int)mask->height, 0, mask->pixels};
+    struct inpaint_error problem;
+    inpaint_result *result = inpaint_paint(model, &photo, &white, &params, &problem);
+    progress_end(&progress);
+    if (!result) return from_inpaint(error, &problem);
+    bool fine = true;
+    for (int i = 0; fine && i < result->count; i++) fine = save(settings, &result->images[i], i, error);
+    inpaint_result_free(result);
+    return fine;
+}
+
+static bool run(struct paint_settings *settings, struct error *error) {
+    uint16_t random;
+    if (!settings->seed_given) {
+        if (!random_bytes(&random, sizeof random, error)) return false;
+        settings->seed = random; /* 16 bits, as the hosted model draws it */
+    }
+    fprintf(stderr, "Using seed: %lld\n", settings->seed);
+    struct image image = {0}, mask = {0};
+    struct inpaint_error problem;
+    const inpaint_options options = {
+        .dtype = (inpaint_dtype)settings->dtype, .threads = (int)settings->threads, .no_safety = settings->no_safety};
+    inpaint_model *model = NULL;
+    bool fine = load_both(settings, &image, &mask, error);
+    if (fine && !(model = inpaint_open(settings->model, &options, &problem))) fine = from_inpaint(error, &problem);
+    fine = fine && paint(settings, model, &image, &mask, error);
+    inpaint_close(model);
+    image_free(&image);
+    image_free(&mask);
+    return fine;
+}
+
+int command_paint(int argc, char **argv) {
+    struct paint_settings settings = {
+        .prompt = "", .negative_prompt = "", .model = default_model(), .out = "out.png", .steps = 50, .count = 1, .guidance = 7.5};
+    const struct option_row rows[] = {
+        {"mask", 'm', OPTION_TEXT, "MASK", "picture whose white part is repainted (any size)", &settings.mask, 0, 0, NULL},
+        {"prompt", 'p', OPTION_TEXT, "TEXT", "what should be there (default: nothing in particular)", &settings.prompt, 0, 0, NULL},
+        {"negative-prompt", 'n', OPTION_TEXT, "TEXT", "what should not be there", &settings.negative_prompt, 0, 0, NULL},
+        {"steps", 's', OPTION_INTEGER, "N", "denoising steps, 1 to 1000 (default 50)", &settings.steps, 1, 1000, NULL},
+        {"guidance", 'g', OPTION_NUMBER, "X", "how closely to follow the prompt, 0 to 100 (default 7.5; up to 1 = off)", &settings.guidance,
+         0, 100, NULL},
+        {"seed", 0, OPTION_INTEGER, "N", "repeat a picture; printed and stored in the PNG when left out", &settings.seed, -9.2e18, 9.2e18,
+         &settings.seed_given},
+        {"count", 'c', OPTION_INTEGER, "N", "pictures to paint, 1 to 64: OUT-0.png, OUT-1.png, ... (default 1)", &settings.count, 1, 64,
+         NULL},
+        {"invert-mask", 'i', OPTION_FLAG, NULL, "repaint the black part instead", &settings.invert_mask, 0, 0, NULL},
+        {"raw", 0, OPTION_FLAG, NULL, "the network's plain picture, also outside the mask", &settings.raw, 0, 0, NULL},
+        {"dtype", 0, OPTION_CHOICE, "auto|f32|bf16", "arithmetic (default auto: bf16 where the processor has it)", &settings.dtype, 0, 0,
+         NULL},
+        {"threads", 't', OPTION_INTEGER, "N", "processors to use (default: all)", &settings.threads, 0, 256, NULL},
+        {"model", 0, OPTION_TEXT, "DIR", "checkpoint folder (default: the bundled model)", &settings.model, 0, 0, NULL},
+        {"no-safety", 0, OPTION_FLAG, NULL, "do not load the safety checker", &settings.no_safety, 0, 0, NULL},
+        {"quiet", 'q', OPTION_FLAG, NULL, "no progress", &settings.quiet, 0, 0, NULL},
+        {"output", 'o', OPTION_TEXT, "OUT.png", "where to write: .png, .jpg or .webp (default out.png)", &settings.out, 0, 0, NULL},
+        {0}};
+    const struct command command = {
+        "paint",
+        "Paint something new into the masked part of a picture.",
+        "IMAGE --mask MASK --prompt TEXT [options]",
+        "Reads PNG, JPEG and WebP. Sides are cut to multiples of 8. What the mask leaves black stays as it was, bit for bit.\n"
+        "Exit codes: 0 painted, 1 trouble inside, 2 wrong options, 3 a file can't be used, 4 withheld by the safety checker, 130 "
+        "interrupted.",
+        "  inpaintd paint photo.jpg --mask mask.png -p \"a red apple\" -o apple.png\n"
+        "  inpaintd paint photo.jpg -m mask.png -p \"a penguin\" --count 3 --seed 7 --steps 20 --guidance 4",
+        rows,
+        1,
+        1};
+    size_t count;
+    int code = options_begin(&command, argc, argv, &settings.image, &count);
+    if (code >= 0) return code;
+    struct error error = {.code = ERROR_NONE};
+    if (!settings.mask) {
+        error_set(&error, ERROR_ARGUMENT, "which part should be repainted? Give a picture with --mask (white is repainted)");
+        return complain(command.name, &error);
+    }
+    interrupts_catch();
+    return run(&settings, &error) ? 0 : complain(command.name, &error);
+}

@@ -1,0 +1,120 @@
+/* inpaintd serve: the service in this process, workers as children; they meet only in the store. */
+#include "cli/commands.h"
+#include "cli/data_folder.h"
+#include "cli/options.h"
+#include "cli/supervisor.h"
+#include "service/service.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct serve_settings {
+    const char *listen, *data, *model, *public_url, *cors;
+    long long threads, workers, wait, retention, file_lifetime;
+    bool no_safety, data_uri_output, private_inputs;
+    int dtype;
+};
+
+enum { WORKER_ARGUMENTS = 16 };
+
+struct listener {
+    const char *host;
+    size_t host_length;
+};
+
+static void announce(void *user, int port) {
+    const struct listener *listener = user;
+    printf("listening on http://%.*s:%d\n", (int)listener->host_length, listener->host, port);
+    fflush(stdout);
+}
+
+static void worker_arguments(const struct serve_settings *settings, const struct data_folder *data, char threads[24],
+                             const char **arguments) {
+    static const char *const dtypes[] = {"auto", "f32", "bf16"};
+    size_t n = 0;
+    snprintf(threads, 24, "%lld", settings->threads);
+    const char *const fixed[] = {"inpaintd",      "worker",    "--data", data->root, "--model",
+                                 settings->model, "--threads", threads,  "--dtype",  dtypes[settings->dtype]};
+    for (; n < sizeof fixed / sizeof *fixed; n++) arguments[n] = fixed[n];
+    if (settings->no_safety) arguments[n++] = "--no-safety";
+    if (settings->private_inputs) arguments[n++] = "--private-inputs";
+    arguments[n] = NULL;
+}
+
+static bool serve(const struct serve_settings *settings, const struct data_folder *data, int *worker_code, struct error *error) {
+    const char *arguments[WORKER_ARGUMENTS];
+    char threads[24];
+    worker_arguments(settings, data, threads, arguments);
+    const struct service_options service = {
+        .listen = settings->listen,
+        .store_url = data->store,
+        .blobs_url = data->blobs,
+        .public_url = settings->public_url,
+        .model_name = "andreasjansson/stable-diffusion-inpainting",
+        .body_bytes = (size_t)32 << 20,
+        .wait_seconds = (int)settings->wait,
+        .retention_seconds = (int)settings->retention,
+        .file_seconds = (int)settings->file_lifetime,
+        .data_uri_output = settings->data_uri_output,
+        .private_webhooks = true,
+        .cors_origins = settings->cors,
+    };
+    const char *colon = strrchr(settings->listen, ':');
+    struct listener listener = {settings->listen, colon ? (size_t)(colon - settings->listen) : strlen(settings->listen)};
+    struct supervisor *supervisor = NULL;
+    if (settings->workers > 0 && !supervisor_start((char *const *)arguments, (int)settings->workers, &interrupted, &supervisor, error))
+        return false;
+    bool fine = service_run(&service, &interrupted, announce, &listener, error);
+    interrupted = 1; /* no more workers are started */
+    *worker_code = supervisor_failed(supervisor);
+    supervisor_end(supervisor);
+    return fine;
+}
+
+int command_serve(int argc, char **argv) {
+    struct serve_settings settings = {
+        .listen = "127.0.0.1:8080", .model = default_model(), .workers = 1, .wait = 60, .file_lifetime = 86400};
+    const struct option_row rows[] = {
+        {"listen", 'l', OPTION_TEXT, "HOST:PORT", "where to listen (default 127.0.0.1:8080; port 0: any free one)", &settings.listen, 0, 0,
+         NULL},
+        {"data", 'd', OPTION_TEXT, "DIR", "what must not be lost: queue, pictures (default ~/.local/share/inpaintd)", &settings.data, 0, 0,
+         NULL},
+        {"model", 0, OPTION_TEXT, "DIR", "checkpoint folder (default: the bundled model)", &settings.model, 0, 0, NULL},
+        {"workers", 'w', OPTION_INTEGER, "N", "worker processes here, 0 to 64 (default 1)", &settings.workers, 0, 64, NULL},
+        {"threads", 't', OPTION_INTEGER, "N", "processors for each worker (default: all)", &settings.threads, 0, 256, NULL},
+        {"dtype", 0, OPTION_CHOICE, "auto|f32|bf16", "arithmetic (default auto)", &settings.dtype, 0, 0, NULL},
+        {"public-url", 0, OPTION_TEXT, "URL", "base of the URLs in answers (default: as the client asked)", &settings.public_url, 0, 0,
+         NULL},
+        {"max-wait", 0, OPTION_INTEGER, "SECONDS", "longest \"Prefer: wait\" (default 60)", &settings.wait, 1, 86400, NULL},
+        {"retention", 0, OPTION_INTEGER, "SECONDS", "remove inputs, outputs and logs after this (default 0: never)", &settings.retention, 0,
+         2e9, NULL},
+        {"file-lifetime", 0, OPTION_INTEGER, "SECONDS", "remove uploaded files after this (default 86400; 0: never)",
+         &settings.file_lifetime, 0, 2e9, NULL},
+        {"data-uri-output", 0, OPTION_FLAG, NULL, "outputs as data: URIs instead of http URLs", &settings.data_uri_output, 0, 0, NULL},
+        {"private-inputs", 0, OPTION_FLAG, NULL, "let input URLs point at private addresses", &settings.private_inputs, 0, 0, NULL},
+        {"cors", 0, OPTION_TEXT, "ORIGINS", "web origins that may call the API, separated by commas", &settings.cors, 0, 0, NULL},
+        {"no-safety", 0, OPTION_FLAG, NULL, "run without the safety checker", &settings.no_safety, 0, 0, NULL},
+        {0}};
+    const struct command command = {
+        "serve",
+        "Serve the web page and the prediction API.",
+        "[options]",
+        "Needs no token on a loopback address; anywhere else create one first: inpaintd token create NAME.\n"
+        "Ends on SIGINT and SIGTERM: what is running goes back to the queue and is painted after the next start.",
+        "  inpaintd serve\n"
+        "  inpaintd serve --listen 0.0.0.0:8080 --data /var/lib/inpaintd --model ~/models/stable-diffusion-inpainting\n"
+        "  curl -s http://127.0.0.1:8080/healthz",
+        rows,
+        0,
+        0};
+    size_t count;
+    int code = options_begin(&command, argc, argv, NULL, &count), worker_code = 0;
+    if (code >= 0) return code;
+    struct error error = {.code = ERROR_NONE};
+    struct data_folder data;
+    if (!data_folder_open(settings.data, &data, &error)) return complain(command.name, &error);
+    interrupts_catch();
+    code = serve(&settings, &data, &worker_code, &error) ? worker_code : complain(command.name, &error);
+    data_folder_free(&data);
+    return code;
+}

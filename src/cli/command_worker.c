@@ -1,0 +1,49 @@
+/* inpaintd worker: paints what a store's queue holds. */
+#include "cli/commands.h"
+#include "cli/data_folder.h"
+#include "cli/options.h"
+#include "worker/worker.h"
+
+int command_worker(int argc, char **argv) {
+    const char *folder = NULL, *model = default_model();
+    long long threads = 0;
+    int dtype = 0;
+    bool no_safety = false, private_inputs = false;
+    const struct option_row rows[] = {
+        {"data", 'd', OPTION_TEXT, "DIR", "the server's data folder (default ~/.local/share/inpaintd)", &folder, 0, 0, NULL},
+        {"model", 0, OPTION_TEXT, "DIR", "checkpoint folder (default: the bundled model)", &model, 0, 0, NULL},
+        {"threads", 't', OPTION_INTEGER, "N", "processors to use (default: all)", &threads, 0, 256, NULL},
+        {"dtype", 0, OPTION_CHOICE, "auto|f32|bf16", "arithmetic (default auto)", &dtype, 0, 0, NULL},
+        {"private-inputs", 0, OPTION_FLAG, NULL, "let input URLs point at private addresses", &private_inputs, 0, 0, NULL},
+        {"no-safety", 0, OPTION_FLAG, NULL, "run without the safety checker", &no_safety, 0, 0, NULL},
+        {0}};
+    const struct command command = {"worker",
+                                    "Paint what a store's queue holds, until told to stop.",
+                                    "[options]",
+                                    "\"inpaintd serve\" starts a worker by itself; more can be started beside it. One that is killed costs "
+                                    "one attempt, not the prediction.",
+                                    "  inpaintd worker --data /var/lib/inpaintd --threads 8",
+                                    rows,
+                                    0,
+                                    0};
+    size_t count;
+    int code = options_begin(&command, argc, argv, NULL, &count);
+    if (code >= 0) return code;
+    struct error error = {.code = ERROR_NONE};
+    struct data_folder data;
+    if (!data_folder_open(folder, &data, &error)) return complain(command.name, &error);
+    const struct worker_options options = {
+        .store_url = data.store,
+        .blobs_url = data.blobs,
+        .model = model,
+        .engine = {.dtype = (inpaint_dtype)dtype, .threads = (int)threads, .no_safety = no_safety},
+        .lease_seconds = 15,
+        .download_bytes = (size_t)100 << 20,
+        .download_seconds = 60,
+        .private_networks = private_inputs,
+    };
+    interrupts_catch();
+    code = worker_run(&options, &interrupted, &error) ? 0 : complain(command.name, &error);
+    data_folder_free(&data);
+    return code;
+}

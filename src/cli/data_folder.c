@@ -1,0 +1,35 @@
+#include "cli/data_folder.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+
+#include <stdlib.h>
+
+static char *default_root(void) {
+    const char *named = getenv("INPAINT_DATA"), *shared = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+    if (named && *named) return memory_string(named);
+    if (shared && *shared) return file_join(shared, "inpaintd");
+    return home && *home ? file_join(home, ".local/share/inpaintd") : memory_string("inpaintd-data");
+}
+
+bool data_folder_open(const char *root, struct data_folder *data, struct error *error) {
+    *data = (struct data_folder){.root = root ? memory_string(root) : default_root()};
+    if (data->root) {
+        data->store = file_join(data->root, "inpaintd.db");
+        data->blobs = file_join(data->root, "blobs");
+    }
+    bool fine = data->root && data->store && data->blobs;
+    if (!fine)
+        error_set(error, ERROR_MEMORY, "out of memory");
+    else
+        fine = file_make_folders(data->blobs, error) || error_context(error, "the data folder (choose another with --data)");
+    if (!fine) data_folder_free(data);
+    return fine;
+}
+
+void data_folder_free(struct data_folder *data) {
+    memory_free(data->root);
+    memory_free(data->store);
+    memory_free(data->blobs);
+    *data = (struct data_folder){0};
+}
