@@ -1,0 +1,16 @@
+#include "tensor/peak.h"
+
+#include <immintrin.h>
+
+enum { CHAINS = 12 };
+
+double peak_bf16_avx512(long rounds) {
+    __m512 sums[CHAINS];
+    __m512bh x = (__m512bh)_mm512_set1_epi32(0x3f803f80), y = x;
+    for (int i = 0; i < CHAINS; i++) sums[i] = _mm512_setzero_ps();
+    for (long n = 0; n < rounds; n++) {
+        for (int i = 0; i < CHAINS; i++) sums[i] = _mm512_dpbf16_ps(sums[i], x, y);
+        for (int i = 0; i < CHAINS; i++) __asm__ volatile("" : "+v"(sums[i]));
+    }
+    return (double)rounds * CHAINS * 32;
+}
