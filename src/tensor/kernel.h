@@ -25,7 +25,7 @@ struct linear_shape {
     size_t samples, rows; /* rows per sample; the product has samples * rows rows */
     size_t in, in2,
         out; /* in2: columns of the second input, concatenated after the first; 0 = none. geglu: out is the width of the result */
-    enum dtype x_dtype, out_dtype, compute;
+    enum dtype x_dtype, x2_dtype, out_dtype, compute;
     enum activation act;
     bool geglu, has_bias, has_residual, has_per_sample;
     int weights;
@@ -44,12 +44,14 @@ struct linear_kernel {
     size_t (*packed_size)(const struct linear_shape *shape);
     /* key: rows with equal layout share packed weights when this text is equal */
     const char *layout;
-    void (*pack)(const struct linear_shape *shape, void *packed);
+    void (*pack)(const struct linear_shape *shape, void *packed); /* called from any thread */
     size_t (*scratch)(const struct linear_shape *shape, size_t threads);
     /* optional per-operation state (library primitives); NULL when not needed */
     bool (*prepare)(const struct linear_shape *shape, size_t threads, void **state, struct error *error);
     void (*release)(void *state);
     void (*run)(const struct linear_shape *shape, const struct linear_operands *operands, void *state, struct pool *pool);
+    /* optional: where the layout depends on more of the shape than channels, its text (else `layout`) */
+    void (*describe_layout)(const struct linear_shape *shape, char *text, size_t size);
 };
 
 struct conv_shape {
@@ -80,7 +82,10 @@ struct conv_kernel {
     bool (*prepare)(const struct conv_shape *shape, size_t threads, void **state, struct error *error);
     void (*release)(void *state);
     void (*run)(const struct conv_shape *shape, const struct conv_operands *operands, void *state, struct pool *pool);
+    void (*describe_layout)(const struct conv_shape *shape, char *text, size_t size); /* optional, as above */
 };
+/* The stored row or column that position i of an input enlarged from `in` to `out` shows. In f32, as PyTorch does. */
+size_t upsample_source(size_t i, size_t in, size_t out);
 
 struct attention_shape {
     size_t samples, q_samples, k_samples, q_tokens, k_tokens, heads, head_width;
@@ -98,10 +103,46 @@ struct attention_kernel {
     void (*run)(const struct attention_shape *shape, const struct attention_operands *operands, struct pool *pool);
 };
 
+struct group_norm_shape {
+    size_t samples, rows; /* rows per sample */
+    size_t c, c2, groups; /* groups divides c + c2; one may straddle the border */
+    float epsilon;
+    bool silu;
+    enum dtype x_dtype, x2_dtype, out_dtype;
+};
+struct group_norm_operands {
+    struct view x, x2, out;
+    const float *gamma, *beta; /* [c + c2] */
+    void *scratch;
+};
+struct group_norm_kernel {
+    const char *name;
+    const char *(*accepts)(const struct group_norm_shape *shape);
+    size_t (*scratch)(const struct group_norm_shape *shape, size_t threads);
+    void (*run)(const struct group_norm_shape *shape, const struct group_norm_operands *operands, struct pool *pool);
+};
+
+struct layer_norm_shape {
+    size_t rows, c; /* all rows of all samples */
+    float epsilon;
+    enum dtype x_dtype, out_dtype;
+};
+struct layer_norm_operands {
+    struct view x, out;
+    const float *gamma, *beta; /* [c] */
+};
+struct layer_norm_kernel {
+    const char *name;
+    const char *(*accepts)(const struct layer_norm_shape *shape);
+    void (*run)(const struct layer_norm_shape *shape, const struct layer_norm_operands *operands, struct pool *pool);
+};
+
 /* The lists, NULL-terminated; cpu/list.c holds them. */
 extern const struct linear_kernel *const linear_kernels[];
 extern const struct conv_kernel *const conv_kernels[];
 extern const struct attention_kernel *const attention_kernels[];
+extern const struct group_norm_kernel *const group_norm_kernels[];
+extern const struct layer_norm_kernel *const layer_norm_kernels[];
 
 /* What the processor has, capped by INPAINT_ISA. */
 enum isa { ISA_PLAIN, ISA_AVX2, ISA_AVX512, ISA_AVX512BF16 };
