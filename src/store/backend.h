@@ -1,0 +1,22 @@
+/* What is behind store.h: one table of functions per database. */
+#ifndef STORE_BACKEND_H
+#define STORE_BACKEND_H
+
+#include "store/store.h"
+
+struct store_backend {
+#define OPERATION(name, parameters, arguments) bool(*name) parameters;
+#include "store/operations.def"
+#undef OPERATION
+    void (*wake)(struct store *store);
+    void (*close)(struct store *store);
+};
+
+/* The head of every backend's own structure. */
+struct store {
+    const struct store_backend *backend;
+};
+
+bool sqlite_store_open(const char *path, struct store **store, struct error *error);
+
+#endif

@@ -1,0 +1,82 @@
+/* Opening and closing a SQLite store; the table of its functions. */
+#include "store/sqlite.h"
+
+#include "base/memory.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void close_connection(struct connection *connection) {
+    for (size_t i = 0; i < connection->statement_count; i++) sqlite3_finalize(connection->statements[i]);
+    if (connection->database) sqlite3_close(connection->database);
+    pthread_mutex_destroy(&connection->lock);
+}
+
+static void close_store(struct store *base) {
+    struct sqlite_store *store = sqlite_of(base);
+    close_connection(&store->reader);
+    close_connection(&store->writer);
+    wake_close(store->wake);
+    memory_free(store);
+}
+
+static bool open_connection(struct connection *connection, const char *path, const char *settings, struct error *error) {
+    int result = sqlite3_open_v2(path, &connection->database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    if (result == SQLITE_OK) result = sqlite3_extended_result_codes(connection->database, 1);
+    if (result == SQLITE_OK) result = sqlite3_busy_timeout(connection->database, BUSY_MILLISECONDS);
+    if (result == SQLITE_OK) result = sqlite3_exec(connection->database, settings, NULL, NULL, NULL);
+    return result == SQLITE_OK || sqlite_error(connection->database, result, error);
+}
+
+/* Only its owner may read the file: it holds prompts and the secret that signs webhooks. SQLite
+ * gives the files beside it the same rights. */
+static bool make_file(const char *path, struct error *error) {
+    int descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (descriptor < 0) return error_from_errno(error, "can't open the store %s", path);
+    close(descriptor);
+    return true;
+}
+
+/* A commit returns after the log is on the disk (synchronous = FULL). */
+static const char writer_settings[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;"
+                                      "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON";
+static const char reader_settings[] = "PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON";
+
+static struct wake *open_wake(const char *path, struct error *error) {
+    char *name = memory_format("%s-wake", path);
+    struct wake *wake = name ? wake_open(name) : NULL;
+    memory_free(name);
+    if (!wake) error_set(error, ERROR_MEMORY, "out of memory");
+    return wake;
+}
+
+bool sqlite_store_open(const char *path, struct store **opened, struct error *error) {
+    struct sqlite_store *store = memory_zero(sizeof *store);
+    if (!store) return error_set(error, ERROR_MEMORY, "out of memory");
+    store->base.backend = &sqlite_backend;
+    pthread_mutex_init(&store->writer.lock, NULL);
+    pthread_mutex_init(&store->reader.lock, NULL);
+    bool ok = make_file(path, error) && open_connection(&store->writer, path, writer_settings, error) &&
+              sqlite_migrate(store->writer.database, error) && open_connection(&store->reader, path, reader_settings, error) &&
+              (store->wake = open_wake(path, error)) != NULL;
+    if (!ok) {
+        close_store(&store->base);
+        return error_context(error, "store %s", path);
+    }
+    *opened = &store->base;
+    return true;
+}
+
+bool sqlite_wait(struct store *store, uint32_t *seen, int milliseconds) { return wake_wait(sqlite_of(store)->wake, seen, milliseconds); }
+
+static void wake(struct store *store) { wake_all(sqlite_of(store)->wake); }
+
+const struct store_backend sqlite_backend = {
+#define OPERATION(name, parameters, arguments) .name = sqlite_##name,
+#include "store/operations.def"
+#undef OPERATION
+    .wake = wake,
+    .close = close_store,
+};

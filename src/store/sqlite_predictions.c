@@ -1,0 +1,170 @@
+/* Predictions as their owners see them: create, get, list, cancel, and the queue's length. */
+#include "store/sqlite.h"
+
+#include "base/memory.h"
+#include "base/time.h"
+
+#include <string.h>
+
+/* An input that we hold is "blob:NAME". */
+static bool use_inputs(struct sqlite_store *store, const struct prediction *prediction, struct error *error) {
+    const char *key;
+    json_t *value;
+    json_object_foreach(prediction->input, key, value) {
+        const char *text = json_string_value(value);
+        if (text && strncmp(text, "blob:", 5) == 0 && !blob_use(store, text + 5, prediction->id, error)) return false;
+    }
+    return true;
+}
+
+static bool insert_prediction(struct sqlite_store *store, const struct prediction *prediction, struct error *error) {
+    struct query query =
+        query_begin(&store->writer, "INSERT INTO predictions (id, owner, model, version, input, logs, from_web, created, deadline, webhook,"
+                                    " webhook_events, stream_token, public_base, data_uri_output)"
+                                    " VALUES (?, ?, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?)");
+    query_text(&query, prediction->id);
+    query_text(&query, prediction->owner ? prediction->owner : "");
+    query_text(&query, prediction->model);
+    query_text(&query, prediction->version);
+    query_json(&query, prediction->input);
+    query_integer(&query, prediction->from_web);
+    query_integer(&query, prediction->created);
+    query_integer(&query, prediction->deadline);
+    query_text(&query, prediction->webhook);
+    query_integer(&query, prediction->webhook_events);
+    query_text(&query, prediction->stream_token);
+    query_text(&query, prediction->public_base);
+    query_integer(&query, prediction->data_uri_output);
+    while (query_row(&query)) {
+    }
+    if (query.result == SQLITE_CONSTRAINT_UNIQUE) {
+        query_end(&query, NULL);
+        return error_set(error, ERROR_CONFLICT, "there is a prediction %s already", prediction->id);
+    }
+    return query_end(&query, error);
+}
+
+bool sqlite_create(struct store *base, const struct prediction *prediction, struct error *error) {
+    struct sqlite_store *store = sqlite_of(base);
+    if (strlen(prediction->id) != PREDICTION_ID_LENGTH || !prediction->model || !prediction->version || !json_is_object(prediction->input))
+        return error_set(error, ERROR_INTERNAL, "a prediction was to be stored that isn't filled in");
+    if (!write_begin(store, error)) return false;
+    bool ok = insert_prediction(store, prediction, error) && use_inputs(store, prediction, error);
+    return write_end(store, ok, true, error);
+}
+
+bool sqlite_get(struct store *base, const char *id, const char *owner, struct prediction *prediction, struct error *error) {
+    struct sqlite_store *store = sqlite_of(base);
+    read_begin(store);
+    bool ok = get_prediction(&store->reader, id, owner, prediction, error);
+    read_end(store);
+    return ok;
+}
+
+bool sqlite_get_by_stream(struct store *base, const char *stream_token, struct prediction *prediction, struct error *error) {
+    struct sqlite_store *store = sqlite_of(base);
+    char id[PREDICTION_ID_LENGTH + 1] = "";
+    read_begin(store);
+    struct query query = query_begin(&store->reader, "SELECT id FROM predictions WHERE stream_token = ?");
+    query_text(&query, stream_token);
+    if (query_row(&query)) column_array(&query, 0, id, sizeof id);
+    bool ok = query_end(&query, error) && get_prediction(&store->reader, id, NULL, prediction, error);
+    read_end(store);
+    return ok;
+}
+
+/* ---- lists ---- */
+
+/* The index for each combination gives the order, so that a page costs what it holds. */
+static char *list_sql(const struct store_list *list) {
+    return memory_format("SELECT " PREDICTION_COLUMNS
+                         " FROM predictions WHERE created >= ?1 AND created < ?2 AND (created, id) %s (?3, ?4)%s%s"
+                         " ORDER BY created %s, id %s LIMIT ?5",
+                         list->ascending ? ">" : "<", list->owner ? " AND owner = ?6" : "", list->web_only ? " AND from_web" : "",
+                         list->ascending ? "ASC" : "DESC", list->ascending ? "ASC" : "DESC");
+}
+
+static void bind_list(struct query *query, const struct store_list *list) {
+    query_integer(query, list->after ? list->after : INT64_MIN);
+    query_integer(query, list->before ? list->before : INT64_MAX);
+    query_integer(query, list->cursor_created ? list->cursor_created : (list->ascending ? INT64_MIN : INT64_MAX));
+    query_text(query, list->cursor_created && list->cursor_id ? list->cursor_id : "");
+    query_integer(query, (int64_t)list->limit + 1);
+    if (list->owner) query_text(query, list->owner);
+}
+
+static void reverse(struct prediction *predictions, size_t count) {
+    for (size_t i = 0; i < count / 2; i++) {
+        struct prediction swapped = predictions[i];
+        predictions[i] = predictions[count - 1 - i];
+        predictions[count - 1 - i] = swapped;
+    }
+}
+
+bool sqlite_list(struct store *base, const struct store_list *list, struct prediction **predictions, size_t *count, bool *more,
+                 struct error *error) {
+    struct sqlite_store *store = sqlite_of(base);
+    *count = 0;
+    *more = false;
+    *predictions = memory_array(list->limit + 1, sizeof **predictions);
+    char *sql = list_sql(list);
+    if (!*predictions || !sql) {
+        memory_free(sql);
+        memory_free(*predictions);
+        *predictions = NULL;
+        return error_set(error, ERROR_MEMORY, "out of memory for a list of predictions");
+    }
+    read_begin(store);
+    struct query query = query_begin(&store->reader, sql);
+    bind_list(&query, list);
+    while (query_row(&query)) {
+        if (*count == list->limit) {
+            *more = true;
+            break;
+        }
+        read_prediction(&query, &(*predictions)[(*count)++]);
+    }
+    bool ok = query_end(&query, error);
+    read_end(store);
+    memory_free(sql);
+    if (!ok) {
+        predictions_free(*predictions, *count);
+        *predictions = NULL;
+        *count = 0;
+        return false;
+    }
+    if (list->ascending) reverse(*predictions, *count);
+    return true;
+}
+
+bool sqlite_cancel(struct store *base, const char *id, const char *owner, struct prediction *prediction, struct error *error) {
+    struct sqlite_store *store = sqlite_of(base);
+    struct state state;
+    struct change change = {.action = PREDICTION_CANCEL, .now = time_wall()};
+    if (!write_begin(store, error)) return false;
+    bool ok = get_state(store, id, owner, &state, error);
+    bool canceled = ok && !prediction_status_terminal(state.status);
+    if (canceled) ok = change_prediction(store, &state, &change, error);
+    if (ok && prediction) ok = get_prediction(&store->writer, id, owner, prediction, error);
+    bool done = write_end(store, ok, canceled, error);
+    if (ok && !done && prediction) prediction_free(prediction);
+    return done;
+}
+
+bool sqlite_queue(struct store *base, const char *id, size_t *starting, size_t *processing, size_t *before, struct error *error) {
+    struct sqlite_store *store = sqlite_of(base);
+    read_begin(store);
+    struct query query = query_begin(
+        &store->reader, "SELECT (SELECT count(*) FROM predictions WHERE status = 0), (SELECT count(*) FROM predictions WHERE status = 1),"
+                        " (SELECT count(*) FROM predictions WHERE status = 0 AND number <"
+                        " (SELECT number FROM predictions WHERE id = ? AND status = 0))");
+    query_text(&query, id);
+    if (query_row(&query)) {
+        *starting = (size_t)column_integer(&query, 0);
+        *processing = (size_t)column_integer(&query, 1);
+        *before = (size_t)column_integer(&query, 2);
+    }
+    bool ok = query_end(&query, error);
+    read_end(store);
+    return ok;
+}

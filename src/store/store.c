@@ -1,0 +1,60 @@
+/* The store's public functions: which backend a URL means, and calls through its table. */
+#include "store/store.h"
+
+#include "base/memory.h"
+#include "store/backend.h"
+
+#include <string.h>
+
+bool store_open(const char *url, struct store **store, struct error *error) {
+    *store = NULL;
+    if (!url || !*url) return error_set(error, ERROR_ARGUMENT, "no store was named: give the path of a database file");
+    if (strncmp(url, "sqlite:", 7) == 0) return sqlite_store_open(url + 7, store, error);
+    if (strncmp(url, "postgres://", 11) == 0 || strncmp(url, "postgresql://", 13) == 0)
+        return error_set(error, ERROR_UNSUPPORTED, "this build has no PostgreSQL store: give the path of a SQLite database file");
+    return sqlite_store_open(url, store, error);
+}
+
+void store_close(struct store *store) {
+    if (store) store->backend->close(store);
+}
+
+void store_wake(struct store *store) { store->backend->wake(store); }
+
+#define OPERATION(name, parameters, arguments)                                                                                             \
+    bool store_##name parameters { return store->backend->name arguments; }
+#include "store/operations.def"
+#undef OPERATION
+
+void predictions_free(struct prediction *predictions, size_t count) {
+    if (!predictions) return;
+    for (size_t i = 0; i < count; i++) prediction_free(&predictions[i]);
+    memory_free(predictions);
+}
+
+void events_free(struct event *events, size_t count) {
+    if (!events) return;
+    for (size_t i = 0; i < count; i++) memory_free(events[i].data);
+    memory_free(events);
+}
+
+void webhooks_free(struct webhook *webhooks, size_t count) {
+    if (!webhooks) return;
+    for (size_t i = 0; i < count; i++) memory_free(webhooks[i].url);
+    memory_free(webhooks);
+}
+
+void stored_file_free(struct stored_file *file) {
+    memory_free(file->owner);
+    memory_free(file->name);
+    memory_free(file->content_type);
+    memory_free(file->blob);
+    json_decref(file->metadata);
+    memset(file, 0, sizeof *file);
+}
+
+void stored_files_free(struct stored_file *files, size_t count) {
+    if (!files) return;
+    for (size_t i = 0; i < count; i++) stored_file_free(&files[i]);
+    memory_free(files);
+}
