@@ -132,6 +132,6 @@ bool wake_wait(struct wake *wake, uint32_t *seen, int milliseconds) {
         /* A second at most in one go, so that a file put in place of the mapped one is noticed. */
         int64_t slice = left < CHECK_MILLISECONDS ? left : CHECK_MILLISECONDS;
         struct timespec timeout = {.tv_sec = slice / 1000, .tv_nsec = (long)(slice % 1000) * 1000000};
-        syscall(SYS_futex, mapping->word, FUTEX_WAIT, value, &timeout, NULL, 0);
+        if (syscall(SYS_futex, mapping->word, FUTEX_WAIT, value, &timeout, NULL, 0) != 0 && errno == EINTR) return false;
     }
 }

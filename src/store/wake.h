@@ -18,7 +18,7 @@ void wake_close(struct wake *wake);
 
 /* Count one change and end every sleep. */
 void wake_all(struct wake *wake);
-/* Sleep until the counter differs from *seen (then set to it: true) or the time is up (false). */
+/* Sleep until the counter differs from *seen (then set to it: true) or the time is up or a signal came (false). */
 bool wake_wait(struct wake *wake, uint32_t *seen, int milliseconds);
 
 #endif

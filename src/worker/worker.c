@@ -1,0 +1,86 @@
+/* The worker's loop: wait, claim, attempt. */
+#include "worker/worker.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "worker/attempt.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    IDLE_MILLISECONDS = 1000, /* how often one looks for leases that ran out: nothing wakes for these */
+    TROUBLE_MICROSECONDS = 1000000
+};
+
+/* "host-process-random": unguessable is not needed, unique is. */
+static bool make_name(char name[64], struct error *error) {
+    char host[33] = "";
+    unsigned char bytes[4];
+    if (!random_bytes(bytes, sizeof bytes, error)) return false;
+    if (gethostname(host, sizeof host - 1) != 0) snprintf(host, sizeof host, "host");
+    snprintf(name, 64, "%s-%ld-%02x%02x%02x%02x", host, (long)getpid(), bytes[0], bytes[1], bytes[2], bytes[3]);
+    return true;
+}
+
+/* Three quarters of the memory that this process may have. */
+static size_t default_memory_limit(void) {
+    size_t bytes = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
+    FILE *file = fopen("/sys/fs/cgroup/memory.max", "re");
+    unsigned long long allowed;
+    if (file) {
+        if (fscanf(file, "%20llu", &allowed) == 1 && allowed < bytes) bytes = (size_t)allowed;
+        fclose(file);
+    }
+    return bytes / 4 * 3;
+}
+
+static bool open_model(struct worker *worker, struct error *error) {
+    struct inpaint_error reason = {.code = INPAINT_OK};
+    worker->model = inpaint_open(worker->options->model, &worker->options->engine, &reason);
+    return worker->model || error_set(error, (enum error_code)reason.code, "%s", reason.message);
+}
+
+/* One turn: true when there was something to paint. */
+static bool serve_one(const struct worker *worker, const char *name) {
+    struct error error = {.code = ERROR_NONE};
+    struct lease lease;
+    struct prediction prediction;
+    bool found;
+    if (!store_claim(worker->store, name, worker->options->lease_seconds, &lease, &prediction, &found, &error)) {
+        log_error("can't look for work: %s", error.message);
+        time_sleep(TROUBLE_MICROSECONDS);
+        return false;
+    }
+    if (!found) return false;
+    log_info("prediction %s begins (attempt %d)", lease.id, lease.attempt);
+    attempt_run(worker, &lease, &prediction);
+    prediction_free(&prediction);
+    return true;
+}
+
+static void serve(const struct worker *worker, const char *name) {
+    uint32_t seen = 0;
+    log_info("worker %s is ready", name);
+    while (!*worker->stop)
+        if (!serve_one(worker, name) && !*worker->stop) store_wait(worker->store, &seen, IDLE_MILLISECONDS);
+    log_info("worker %s stops", name);
+}
+
+bool worker_run(const struct worker_options *options, volatile sig_atomic_t *stop, struct error *error) {
+    struct worker worker = {.options = options, .stop = stop};
+    char name[64];
+    worker.memory_limit = options->memory_limit ? options->memory_limit : default_memory_limit();
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) return error_set(error, ERROR_MEMORY, "can't set up downloads");
+    bool ok = make_name(name, error) && open_model(&worker, error) && store_open(options->store_url, &worker.store, error) &&
+              blobs_open(options->blobs_url, &worker.blobs, error);
+    if (ok) serve(&worker, name);
+    blobs_close(worker.blobs);
+    store_close(worker.store);
+    inpaint_close(worker.model);
+    curl_global_cleanup();
+    return ok;
+}
