@@ -15,7 +15,8 @@ struct png {
 };
 
 static bool fail(int status, struct error *error) {
-    if (status == SPNG_EMEM) return error_set(error, ERROR_MEMORY, "out of memory for a PNG picture");
+    if (status == SPNG_EMEM || status == SPNG_EZLIB_INIT) /* zlib does not start when it gets no memory */
+        return error_set(error, ERROR_MEMORY, "out of memory for a PNG picture");
     return error_set(error, ERROR_FORMAT, "the PNG picture is damaged: %s", spng_strerror(status));
 }
 

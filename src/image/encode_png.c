@@ -5,7 +5,10 @@
 #include <string.h>
 
 static bool fail(int status, const struct buffer *out, struct error *error) {
-    if (status == SPNG_EMEM) return error_set(error, ERROR_MEMORY, "out of memory for a PNG file");
+    /* zlib does not start when it gets no memory. */
+    if (status == SPNG_EMEM || status == SPNG_EZLIB_INIT) return error_set(error, ERROR_MEMORY, "out of memory for a PNG file");
+    if (status == SPNG_ETEXT_KEYWORD)
+        return error_set(error, ERROR_ARGUMENT, "a keyword of a PNG's texts has 1 to 79 printable Latin-1 characters");
     if (out->failed) return error_set(error, ERROR_LIMIT, "the PNG file does not fit into %zu bytes or into memory", out->maximum);
     return error_set(error, ERROR_INTERNAL, "the PNG file could not be written: %s", spng_strerror(status));
 }

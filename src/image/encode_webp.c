@@ -11,15 +11,12 @@ static int append(const uint8_t *data, size_t length, const WebPPicture *picture
 
 static bool fail(const WebPPicture *picture, struct error *error) {
     const struct buffer *out = picture->custom_ptr;
-    switch (picture->error_code) {
-    case VP8_ENC_ERROR_OUT_OF_MEMORY:
-    case VP8_ENC_ERROR_BITSTREAM_OUT_OF_MEMORY:
+    WebPEncodingError status = picture->error_code;
+    /* libwebp does not always say so when the writer fails. */
+    if (out->failed) return error_set(error, ERROR_LIMIT, "the WebP file does not fit into %zu bytes or into memory", out->maximum);
+    if (status == VP8_ENC_ERROR_OUT_OF_MEMORY || status == VP8_ENC_ERROR_BITSTREAM_OUT_OF_MEMORY)
         return error_set(error, ERROR_MEMORY, "out of memory for a WebP file");
-    case VP8_ENC_ERROR_BAD_WRITE:
-        return error_set(error, ERROR_LIMIT, "the WebP file does not fit into %zu bytes or into memory", out->maximum);
-    default:
-        return error_set(error, ERROR_INTERNAL, "the WebP file could not be written (libwebp's error %d)", (int)picture->error_code);
-    }
+    return error_set(error, ERROR_INTERNAL, "the WebP file could not be written (libwebp's error %d)", (int)status);
 }
 
 /* libwebp has no grey: the same value three times. */
