@@ -1,0 +1,161 @@
+#include "service/openapi.h"
+#include "base/memory.h"
+#include "predict/input.h"
+#include "service/routes.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool set(json_t *object, const char *key, json_t *value) { return json_object_set_new(object, key, value) == 0; }
+
+static json_t *reference(const char *kind, const char *name) {
+    char text[128];
+    snprintf(text, sizeof text, "#/components/%s/%s", kind, name);
+    return json_pack("{s:s}", "$ref", text);
+}
+
+/* ---- parameters ---- */
+
+static const struct parameter {
+    const char *name, *in, *description, *schema;
+} parameters[] = {
+    {"Prefer", "header", "wait, or wait=SECONDS: answer when the prediction has ended, or with status starting when the time is up.",
+     "{\"type\":\"string\"}"},
+    {"Cancel-After", "header", "How long the prediction may live, from its creation: 30s, 5m, 1h30m, or seconds; at least 5 seconds.",
+     "{\"type\":\"string\"}"},
+    {"Last-Event-ID", "header", "Go on after this event.", "{\"type\":\"string\"}"},
+    {"cursor", "query", "Where the page begins: from next or previous of another page.", "{\"type\":\"string\"}"},
+    {"created_after", "query", "Only predictions created at or after this time.", "{\"type\":\"string\",\"format\":\"date-time\"}"},
+    {"created_before", "query", "Only predictions created before this time.", "{\"type\":\"string\",\"format\":\"date-time\"}"},
+    {"source", "query", "Only predictions of the web page, of the last 14 days.", "{\"type\":\"string\",\"enum\":[\"web\"]}"},
+    {"logs", "query", "1: events of log text too (extension).", "{\"type\":\"string\"}"},
+    {"previews", "query", "1: events with URLs of preview pictures too (extension).", "{\"type\":\"string\"}"},
+    {"owner", "query", "Whose file it is.", "{\"type\":\"string\"}"},
+    {"expiry", "query", "Until when the link is valid, in seconds since 1970.", "{\"type\":\"integer\"}"},
+    {"signature", "query", "Base64 of HMAC-SHA256 over \"OWNER ID EXPIRY\" with the webhooks' secret.", "{\"type\":\"string\"}"},
+};
+
+static void add_parameter(json_t *list, const char *name, size_t length) {
+    for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++) {
+        const struct parameter *found = &parameters[i];
+        if (strlen(found->name) != length || strncmp(found->name, name, length) != 0) continue;
+        json_array_append_new(list, json_pack("{s:s,s:s,s:b,s:s,s:o}", "name", found->name, "in", found->in, "required", 0, "description",
+                                              found->description, "schema", json_loads(found->schema, 0, NULL)));
+    }
+}
+
+static json_t *parameters_of(const struct route *route) {
+    json_t *list = json_array();
+    for (const char *open = strchr(route->pattern, '{'); open != NULL; open = strchr(open + 1, '{')) {
+        char name[64];
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(open + 1, "}"), open + 1);
+        json_array_append_new(list,
+                              json_pack("{s:s,s:s,s:b,s:{s:s}}", "name", name, "in", "path", "required", 1, "schema", "type", "string"));
+    }
+    for (const char *name = route->parameters; name != NULL && *name != 0;) {
+        size_t length = strcspn(name, " ");
+        add_parameter(list, name, length);
+        name += length + (name[length] == ' ');
+    }
+    return list;
+}
+
+/* ---- bodies and answers ---- */
+
+static json_t *body_of(const struct route *route) {
+    if (route->body == BODY_JSON)
+        return json_pack("{s:b,s:{s:{s:o}}}", "required", 1, "content", "application/json", "schema",
+                         reference("schemas", route->request_schema));
+    return json_loads("{\"required\":true,\"content\":{\"multipart/form-data\":{\"schema\":{\"type\":\"object\",\"required\":[\"content\"],"
+                      "\"properties\":{\"content\":{\"type\":\"string\",\"format\":\"binary\"},\"metadata\":{\"type\":\"object\"},"
+                      "\"filename\":{\"type\":\"string\"},\"type\":{\"type\":\"string\"}}},"
+                      "\"encoding\":{\"metadata\":{\"contentType\":\"application/json\"}}}}}",
+                      0, NULL);
+}
+
+static json_t *success_of(const struct route *route) {
+    const char *description = route->success == 201 ? "Created" : route->success == 204 ? "Done" : "Fine";
+    if (route->answer == NULL) return json_pack("{s:s}", "description", description);
+    bool media = strchr(route->answer, '/') != NULL;
+    json_t *schema = media ? json_pack("{s:s}", "type", "string") : reference("schemas", route->answer);
+    return json_pack("{s:s,s:{s:{s:o}}}", "description", description, "content", media ? route->answer : "application/json", "schema",
+                     schema);
+}
+
+static void add_problem(json_t *answers, unsigned status, const char *description) {
+    char key[8];
+    snprintf(key, sizeof key, "%u", status);
+    set(answers, key,
+        json_pack("{s:s,s:{s:{s:o}}}", "description", description, "content", "application/problem+json", "schema",
+                  reference("schemas", "Problem")));
+}
+
+static json_t *answers_of(const struct route *route) {
+    char key[8];
+    json_t *answers = json_object();
+    bool creates = route->body != BODY_NONE;
+    snprintf(key, sizeof key, "%u", route->success);
+    set(answers, key, success_of(route));
+    add_problem(answers, 400, "Malformed request");
+    if (route->access == ACCESS_TOKEN) {
+        add_problem(answers, 401, "The token is missing or wrong");
+        add_problem(answers, 403, "Refused to a web page of another origin");
+    }
+    if (strcmp(route->operation, "files.download") == 0) add_problem(answers, 401, "The token or the signature is missing or wrong");
+    if (strchr(route->pattern, '{') != NULL) add_problem(answers, 404, "No such thing");
+    if (creates) add_problem(answers, 413, "The body is too large");
+    if (creates || route->parameters != NULL) add_problem(answers, 422, "What was sent is not valid");
+    if (strcmp(route->operation, "outputs.get") == 0 || strcmp(route->operation, "files.download") == 0) {
+        set(answers, "206", json_pack("{s:s}", "description", "The part that was asked for"));
+        set(answers, "304", json_pack("{s:s}", "description", "Not modified"));
+        add_problem(answers, 416, "The range lies outside of the file");
+    }
+    if (creates) {
+        add_problem(answers, 503, "Too much is being received at once");
+        add_problem(answers, 507, "The disk is full");
+    }
+    return answers;
+}
+
+static json_t *operation_of(const struct route *route) {
+    json_t *operation = json_pack("{s:s,s:[s],s:s,s:o,s:o}", "operationId", route->operation, "tags", route->tag, "summary", route->summary,
+                                  "parameters", parameters_of(route), "responses", answers_of(route));
+    if (route->body != BODY_NONE) set(operation, "requestBody", body_of(route));
+    set(operation, "security", json_loads(route->access == ACCESS_TOKEN ? "[{\"token\":[]},{}]" : "[{}]", 0, NULL));
+    return operation;
+}
+
+/* ---- the document ---- */
+
+static json_t *paths_of(void) {
+    json_t *paths = json_object();
+    for (size_t i = 0; i < routes_count; i++) {
+        char method[16] = "";
+        for (size_t c = 0; routes[i].method[c] != 0 && c + 1 < sizeof method; c++) method[c] = (char)tolower(routes[i].method[c]);
+        json_t *path = json_object_get(paths, routes[i].pattern);
+        if (path == NULL) {
+            set(paths, routes[i].pattern, json_object());
+            path = json_object_get(paths, routes[i].pattern);
+        }
+        set(path, method, operation_of(&routes[i]));
+    }
+    return paths;
+}
+
+static json_t *schemas_of(void) {
+    json_t *schemas = json_loads(openapi_schemas, 0, NULL), *model = input_openapi_schema();
+    json_t *input = json_object_get(json_object_get(json_object_get(model, "components"), "schemas"), "Input");
+    if (schemas != NULL && input != NULL) json_object_set(schemas, "Input", input);
+    json_decref(model);
+    return schemas;
+}
+
+json_t *openapi_document(const struct request *request) {
+    char server[600];
+    snprintf(server, sizeof server, "%s/v1", request->base);
+    return json_pack(
+        "{s:s,s:{s:s,s:s,s:s},s:[{s:s}],s:o,s:{s:o,s:{s:{s:s,s:s}}}}", "openapi", "3.0.3", "info", "title", "inpaintd", "version", "1.0.0",
+        "description", "Predictions of a Stable Diffusion inpainting model. Every path works with and without /v1.", "servers", "url",
+        server, "paths", paths_of(), "components", "schemas", schemas_of(), "securitySchemes", "token", "type", "http", "scheme", "bearer");
+}

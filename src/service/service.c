@@ -1,0 +1,156 @@
+#include "service/service.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/time.h"
+#include "service/auth.h"
+#include "service/handlers.h"
+#include "service/hub.h"
+#include "service/origin.h"
+#include "service/server.h"
+#include "service/webhooks.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <netdb.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { BACKLOG = 4096, TICK = 200000, EXPIRE_PERIOD = 2000000, RETENTION_PERIOD = 30000000, RETENTION_ROWS = 200 };
+
+/* ---- the listening socket ---- */
+
+static int listen_on(const struct addrinfo *address) {
+    int listener = socket(address->ai_family, address->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->ai_protocol);
+    int on = 1;
+    if (listener < 0) return -1;
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (address->ai_family == AF_INET6) setsockopt(listener, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    if (bind(listener, address->ai_addr, address->ai_addrlen) == 0 && listen(listener, BACKLOG) == 0) return listener;
+    int saved = errno;
+    close(listener);
+    errno = saved;
+    return -1;
+}
+
+static int bound_port(int listener) {
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    char port[8];
+    if (getsockname(listener, (struct sockaddr *)&address, &length) != 0 ||
+        getnameinfo((struct sockaddr *)&address, length, NULL, 0, port, sizeof port, NI_NUMERICSERV) != 0)
+        return 0;
+    int value = 0;
+    for (const char *digit = port; *digit >= '0' && *digit <= '9'; digit++) value = value * 10 + (*digit - '0');
+    return value;
+}
+
+static bool open_listener(struct service *service, int *listener, int *port, struct error *error) {
+    char host[256], service_name[8];
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *addresses;
+    if (!listen_parse(service->options->listen, host, sizeof host, service_name, sizeof service_name))
+        return error_set(error, ERROR_ARGUMENT, "the address to listen on must look like 127.0.0.1:8080 or [::1]:8080, not \"%s\"",
+                         service->options->listen);
+    service->loopback = listen_is_loopback(host);
+    int failed = getaddrinfo(host[0] == 0 || strcmp(host, "*") == 0 ? NULL : host, service_name, &hints, &addresses);
+    if (failed != 0) return error_set(error, ERROR_ARGUMENT, "cannot listen on %s: %s", service->options->listen, gai_strerror(failed));
+    *listener = -1;
+    for (struct addrinfo *address = addresses; address != NULL && *listener < 0; address = address->ai_next) *listener = listen_on(address);
+    int reason = errno;
+    freeaddrinfo(addresses);
+    if (*listener < 0) return error_set(error, ERROR_IO, "cannot listen on %s: %s", service->options->listen, strerror(reason));
+    *port = bound_port(*listener);
+    const char *name = host[0] == 0 || strcmp(host, "*") == 0 || strcmp(host, "0.0.0.0") == 0 ? "127.0.0.1"
+                       : strcmp(host, "::") == 0                                              ? "::1"
+                                                                                              : host;
+    snprintf(service->bound, sizeof service->bound, strchr(name, ':') != NULL ? "[%s]:%d" : "%s:%d", name, *port);
+    return true;
+}
+
+/* ---- upkeep ---- */
+
+static void remove_expired(struct service *service) {
+    struct error error;
+    char **blobs;
+    size_t count;
+    int64_t age = (int64_t)service->options->retention_seconds * 1000000;
+    do {
+        if (!store_expire_data(service->writer, age == 0 ? 0 : time_wall() - age, RETENTION_ROWS, &blobs, &count, &error)) {
+            log_error("removing what is past its time: %s", error.message);
+            return;
+        }
+        for (size_t i = 0; blobs != NULL && blobs[i] != NULL; i++) {
+            if (!blob_delete(service->blobs, blobs[i], &error)) log_warning("%s", error.message);
+            memory_free(blobs[i]);
+        }
+        memory_free(blobs);
+    } while (count >= RETENTION_ROWS);
+}
+
+static void upkeep(struct service *service, struct server *server, volatile sig_atomic_t *stop) {
+    int64_t reap = 0, expire = 0, retain = 0;
+    struct error error;
+    while (!*stop) {
+        int64_t now = time_monotonic();
+        if (now >= reap) {
+            server_reap(server);
+            reap = now + 1000000;
+        }
+        if (now >= expire) {
+            if (!store_expire(service->writer, 0, NULL, &error)) log_error("looking for overdue predictions: %s", error.message);
+            expire = now + EXPIRE_PERIOD;
+        }
+        if (now >= retain) {
+            remove_expired(service);
+            retain = now + RETENTION_PERIOD;
+        }
+        time_sleep(TICK);
+    }
+}
+
+/* ---- start and stop ---- */
+
+static bool open_stores(struct service *service, struct error *error) {
+    const struct service_options *options = service->options;
+    return store_open(options->store_url, &service->writer, error) && blobs_open(options->blobs_url, &service->blobs, error) &&
+           auth_create(options->store_url, service->loopback, &service->auth, error) &&
+           handlers_start(service, &service->handlers, error) && hub_start(service, &service->hub, error) &&
+           webhooks_start(service, &service->webhooks, error);
+}
+
+static void close_stores(struct service *service) {
+    auth_free(service->auth);
+    hub_free(service->hub);
+    if (service->blobs != NULL) blobs_close(service->blobs);
+    if (service->writer != NULL) store_close(service->writer);
+}
+
+bool service_run(const struct service_options *options, volatile sig_atomic_t *stop, void (*ready)(void *user, int port), void *user,
+                 struct error *error) {
+    struct service service = {.options = options};
+    struct server *server = NULL;
+    int listener = -1, port = 0;
+    if (sodium_init() < 0) return error_set(error, ERROR_INTERNAL, "libsodium could not be started");
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    signal(SIGPIPE, SIG_IGN);
+    bool fine = open_listener(&service, &listener, &port, error) && open_stores(&service, error);
+    if (!fine && listener >= 0) close(listener);
+    fine = fine && server_start(&service, listener, &server, error);
+    if (fine) {
+        if (ready != NULL) ready(user, port);
+        upkeep(&service, server, stop);
+        server_quiesce(server);
+    }
+    /* Order: no new work, every waiting connection woken, handlers finish, connections close. */
+    service.closing = true;
+    hub_stop(service.hub);
+    handlers_stop(service.handlers);
+    server_stop(server);
+    handlers_free(service.handlers);
+    webhooks_stop(service.webhooks);
+    close_stores(&service);
+    return fine;
+}
