@@ -25,6 +25,7 @@ struct linear_shape {
     size_t samples, rows; /* rows per sample; the product has samples * rows rows */
     size_t in, in2,
         out; /* in2: columns of the second input, concatenated after the first; 0 = none. geglu: out is the width of the result */
+    size_t x_stride, x2_stride; /* elements from row to row; 0 = no second input */
     enum dtype x_dtype, x2_dtype, out_dtype, compute;
     enum activation act;
     bool geglu, has_bias, has_residual, has_per_sample;
@@ -50,8 +51,10 @@ struct linear_kernel {
     bool (*prepare)(const struct linear_shape *shape, size_t threads, void **state, struct error *error);
     void (*release)(void *state);
     void (*run)(const struct linear_shape *shape, const struct linear_operands *operands, void *state, struct pool *pool);
-    /* optional: where the layout depends on more of the shape than channels, its text (else `layout`) */
-    void (*describe_layout)(const struct linear_shape *shape, char *text, size_t size);
+    /* Optional, all three: where only the state knows the layout, in place of packed_size, layout and pack. */
+    size_t (*state_packed_size)(const void *state);
+    void (*state_layout)(const void *state, char *text, size_t size);
+    void (*state_pack)(const struct linear_shape *shape, const void *state, void *packed);
 };
 
 struct conv_shape {
@@ -60,6 +63,7 @@ struct conv_shape {
     size_t c, c2, out;    /* c2: channels of the second input */
     size_t out_h, out_w, kh, kw;
     size_t stride, pad_top, pad_left;
+    size_t x_stride, x2_stride; /* elements from pixel to pixel; 0 = no second input */
     enum dtype x_dtype, x2_dtype, out_dtype, compute;
     enum activation act;
     bool has_bias, has_residual, has_per_sample;
@@ -82,7 +86,9 @@ struct conv_kernel {
     bool (*prepare)(const struct conv_shape *shape, size_t threads, void **state, struct error *error);
     void (*release)(void *state);
     void (*run)(const struct conv_shape *shape, const struct conv_operands *operands, void *state, struct pool *pool);
-    void (*describe_layout)(const struct conv_shape *shape, char *text, size_t size); /* optional, as above */
+    size_t (*state_packed_size)(const void *state); /* optional, as above */
+    void (*state_layout)(const void *state, char *text, size_t size);
+    void (*state_pack)(const struct conv_shape *shape, const void *state, void *packed);
 };
 /* The stored row or column that position i of an input enlarged from `in` to `out` shows. In f32, as PyTorch does. */
 size_t upsample_source(size_t i, size_t in, size_t out);

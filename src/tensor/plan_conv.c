@@ -12,16 +12,27 @@ static const char *conv_row(const void *shape, size_t row, const char **name) {
     return kernel && shape ? kernel->accepts(shape) : NULL;
 }
 
+static void pack(const void *source, void *packed) {
+    const struct operation *operation = source;
+    const struct conv_operation *conv = &operation->as.conv;
+    if (conv->kernel->state_pack)
+        conv->kernel->state_pack(&conv->shape, operation->state, packed);
+    else
+        conv->kernel->pack(&conv->shape, packed);
+}
+
 static bool request_weight(struct plan *plan, struct operation *operation, struct error *error) {
     const struct conv_shape *shape = &operation->as.conv.shape;
     const struct conv_kernel *kernel = operation->as.conv.kernel;
     char layout[PACKED_LAYOUT];
-    if (kernel->describe_layout)
-        kernel->describe_layout(shape, layout, sizeof layout);
-    else
+    struct packed_request request = {.pack = pack, .source = operation, .result = &operation->packed};
+    if (kernel->state_layout) {
+        kernel->state_layout(operation->state, layout, sizeof layout);
+        request.bytes = kernel->state_packed_size(operation->state);
+    } else {
         snprintf(layout, sizeof layout, "%s", kernel->layout);
-    struct packed_request request = {
-        .bytes = kernel->packed_size(shape), .pack_conv = kernel->pack, .source = shape, .result = &operation->packed};
+        request.bytes = kernel->packed_size(shape);
+    }
     packed_key_init(&request.key, layout);
     size_t numbers[] = {shape->c, shape->c2, shape->out, shape->kh, shape->kw, shape->compute, shape->weight_first};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) packed_key_number(&request.key, numbers[i]);
@@ -95,6 +106,7 @@ static bool check_inputs(struct plan *plan, const struct conv *conv, struct conv
     shape->h = x->shape[1];
     shape->w = x->shape[2];
     shape->c = x->shape[3];
+    shape->x_stride = x->stride;
     shape->x_dtype = shape->x2_dtype = x->dtype;
     if (value_given(conv->x2)) {
         const struct plan_value *x2 = plan_operand(plan, conv->x2, "the second input of a convolution");
@@ -107,6 +119,7 @@ static bool check_inputs(struct plan *plan, const struct conv *conv, struct conv
         }
         shape->samples = n;
         shape->c2 = x2->shape[3];
+        shape->x2_stride = x2->stride;
         shape->x2_dtype = x2->dtype;
     }
     shape->up_h = conv->upsample_h ? conv->upsample_h : shape->h;

@@ -117,10 +117,8 @@ struct packed_key {
 struct packed_request {
     struct packed_key key;
     size_t bytes;
-    void (*pack)(const void *source, void *packed);
-    void (*pack_linear)(const struct linear_shape *shape, void *packed);
-    void (*pack_conv)(const struct conv_shape *shape, void *packed);
-    const void *source; /* first argument of the one that is set */
+    void (*pack)(const void *source, void *packed); /* from any thread */
+    const void *source;
     const void **result;
 };
 /* Find or make what is asked for, in parallel, and write the results. */

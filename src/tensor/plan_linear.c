@@ -12,16 +12,27 @@ static const char *linear_row(const void *shape, size_t row, const char **name) 
     return kernel && shape ? kernel->accepts(shape) : NULL;
 }
 
+static void pack(const void *source, void *packed) {
+    const struct operation *operation = source;
+    const struct linear_operation *linear = &operation->as.linear;
+    if (linear->kernel->state_pack)
+        linear->kernel->state_pack(&linear->shape, operation->state, packed);
+    else
+        linear->kernel->pack(&linear->shape, packed);
+}
+
 static bool request_weight(struct plan *plan, struct operation *operation, struct error *error) {
     const struct linear_shape *shape = &operation->as.linear.shape;
     const struct linear_kernel *kernel = operation->as.linear.kernel;
     char layout[PACKED_LAYOUT];
-    if (kernel->describe_layout)
-        kernel->describe_layout(shape, layout, sizeof layout);
-    else
+    struct packed_request request = {.pack = pack, .source = operation, .result = &operation->packed};
+    if (kernel->state_layout) {
+        kernel->state_layout(operation->state, layout, sizeof layout);
+        request.bytes = kernel->state_packed_size(operation->state);
+    } else {
         snprintf(layout, sizeof layout, "%s", kernel->layout);
-    struct packed_request request = {
-        .bytes = kernel->packed_size(shape), .pack_linear = kernel->pack, .source = shape, .result = &operation->packed};
+        request.bytes = kernel->packed_size(shape);
+    }
     packed_key_init(&request.key, layout);
     size_t numbers[] = {shape->in, shape->in2, shape->out, shape->compute, shape->geglu, shape->weight_first, (size_t)shape->weights};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) packed_key_number(&request.key, numbers[i]);
@@ -131,6 +142,7 @@ static bool check_inputs(struct plan *plan, const struct product *product, struc
     for (int i = 0; i < 4; i++) out_shape[i] = x->shape[i];
     shape->rows = x->shape[1] * x->shape[2];
     shape->in = x->shape[3];
+    shape->x_stride = x->stride;
     shape->x_dtype = shape->x2_dtype = x->dtype;
     if (value_given(product->x2)) {
         const struct plan_value *x2 = plan_operand(plan, product->x2, "the second input of a linear layer");
@@ -143,6 +155,7 @@ static bool check_inputs(struct plan *plan, const struct product *product, struc
         }
         out_shape[0] = n;
         shape->in2 = x2->shape[3];
+        shape->x2_stride = x2->stride;
         shape->x2_dtype = x2->dtype;
     }
     shape->samples = out_shape[0];

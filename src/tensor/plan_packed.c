@@ -126,12 +126,7 @@ static void pack_one(void *context, size_t task, size_t thread) {
     (void)thread;
     const struct packed_request *request = ((struct packing *)context)->request[task];
     void *data = (void *)(uintptr_t)*request->result;
-    if (request->pack_linear)
-        request->pack_linear(request->source, data);
-    else if (request->pack_conv)
-        request->pack_conv(request->source, data);
-    else
-        request->pack(request->source, data);
+    request->pack(request->source, data);
 }
 
 /* With the mutex held: another plan that wants the same weight waits until it is packed. */

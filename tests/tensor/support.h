@@ -111,9 +111,10 @@ static inline const struct tensor *bench_weight(struct bench *bench, enum dtype 
     for (int i = 0; i < rank; i++) tensor->shape[i] = shape[i];
     size_t count = tensor_count(tensor), size = dtype_size(dtype);
     float scale = rank > 1 ? 1.0f / sqrtf((float)(count / shape[0])) : 1.0f;
-    unsigned char *data = malloc(count * size + 1);
+    unsigned char *data = calloc(count * size + 1, 1);
     assert_non_null(data);
-    for (size_t i = 0; i < count; i++) {
+    bool is_float = dtype == DTYPE_F32 || dtype == DTYPE_F16 || dtype == DTYPE_BF16 || dtype == DTYPE_F64; /* else zeros */
+    for (size_t i = 0; i < count && is_float; i++) {
         float value = random_number(&bench->random) * scale;
         double wide = (double)value;
         uint16_t half = bf16_from_f32(value);
