@@ -125,7 +125,8 @@ static bool resample_columns(const struct image *image, size_t height, struct im
 
 bool image_resize_bicubic(const struct image *image, size_t width, size_t height, struct image *out, struct error *error) {
     *out = (struct image){0};
-    if (!width || !height) return error_set(error, ERROR_ARGUMENT, "a picture cannot be resized to %zu x %zu pixels", width, height);
+    if (!width || !height || width > SIZE_MAX / (size_t)image->mode / height)
+        return error_set(error, ERROR_ARGUMENT, "a picture cannot be resized to %zu x %zu pixels", width, height);
     bool rows = width != image->width, columns = height != image->height;
     if (!rows && !columns) return image_crop(image, 0, 0, width, height, out, error);
     if (!columns) return resample_rows(image, width, out, error);
