@@ -84,20 +84,73 @@ export function readLogs(logs) {
     flagged: flagged ? Number(flagged[1]) : 0 };
 }
 
-// Watch a prediction until it ends; returns it. update(prediction, {step, steps}) on each look, picture(blob) for previews.
-export async function follow(prediction, { update, picture, place, signal }) {
-  let seen = -1, failures = 0, looks = 0;
-  for (let now = prediction; ; ) {
+// Watch a prediction until it ends; returns it. update(prediction, {step, steps}) whenever there is news,
+// picture(blob) for previews, place(n) while it waits. By events where the server streams them, else by asking.
+export async function follow(prediction, watcher) {
+  const waiting = setInterval(() => {
+    if (!moved) before(prediction, watcher.signal).then(watcher.place, () => {});
+  }, 1500);
+  let moved = false;
+  const update = (now) => {
     const progress = readLogs(now.logs);
-    update(now, progress);
+    moved ||= now.status !== "starting";
+    watcher.update(now, progress);
+    return progress;
+  };
+  update(prediction);
+  try {
+    if (!ended(prediction) && prediction.urls?.stream && await streamed(prediction, watcher, update)) {
+      const final = await get(prediction.id, watcher.signal);
+      if (ended(final)) return final;
+    }
+    return await asked(prediction, watcher, update);
+  } finally {
+    clearInterval(waiting);
+  }
+}
+
+// True when the stream came to its end, false when it can't be had.
+function streamed(prediction, { picture, signal }, update) {
+  return new Promise((resolve, reject) => {
+    const url = new URL(prediction.urls.stream);
+    url.searchParams.set("logs", "1");
+    url.searchParams.set("previews", "1");
+    const source = new EventSource(url.pathname + url.search);
+    const now = { ...prediction, logs: "" };
+    let failures = 0;
+    const end = (result) => {
+      source.close();
+      resolve(result);
+    };
+    source.addEventListener("logs", ({ data }) => {
+      failures = 0;
+      now.status = "processing";
+      now.logs += `${data}\n`;
+      update(now);
+    });
+    source.addEventListener("preview", ({ data }) => { output(data, signal).then(picture, () => {}); }); // an older one may be gone
+    source.addEventListener("done", () => end(true));
+    source.addEventListener("error", (event) => {
+      // Of the connection; one that the server sends has data, and "done" after it.
+      if (event.data === undefined && (source.readyState === EventSource.CLOSED || ++failures > 3)) end(false);
+    });
+    signal.addEventListener("abort", () => {
+      source.close();
+      reject(signal.reason);
+    }, { once: true });
+  });
+}
+
+async function asked(prediction, { picture, signal }, update) {
+  let seen = -1, failures = 0;
+  for (let now = prediction, looks = 0; ; looks++) {
+    const { step } = update(now);
     if (ended(now)) return now;
-    if (now.status === "starting" && looks % 4 === 0) before(now, signal).then(place, () => {});
-    if (progress.step !== null && progress.step !== seen) {
-      seen = progress.step;
+    if (step !== null && step !== seen) {
+      seen = step;
       preview(now.id, signal).then(picture, () => {});
     }
     await new Promise((resolve) => setTimeout(resolve, Math.min(300 + 20 * looks, document.hidden ? 2000 : 700)));
-    looks++;
     signal.throwIfAborted();
     try {
       now = await get(prediction.id, signal);

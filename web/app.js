@@ -1,250 +1,37 @@
-// The page: what there is, and who tells whom.
-import { $, $$, make, menu, press, announce, toast, toastGone, toBlob, save, store } from "./dom.js";
+// The page before a photo: words, settings, dialogs, ways to open one. What edits it comes with the first photo.
+import { $, $$, make, toast, store } from "./dom.js";
 import { say, dress } from "./strings.js";
 import * as api from "./api.js";
-import { createView } from "./canvas/view.js";
-import { createMask } from "./canvas/mask.js";
-import { createTools } from "./canvas/tools.js";
-import { createInput } from "./canvas/input.js";
-import { createUndo, pack, unpack } from "./canvas/undo.js";
-import { openPhoto, decode } from "./canvas/photo.js";
 import { createForm, inputSchema } from "./form.js";
-import { createCompare } from "./compare.js";
-import { createResults } from "./results.js";
-import { createPainting } from "./painting.js";
-import { createHistory } from "./history.js";
-import { createCode } from "./code.js";
 import { createPanel, bindTheme, bindDialogs } from "./panel.js";
-import { bindKeys } from "./keys.js";
-import { prepare } from "./request.js";
 import { samples } from "./samples.js";
 
 dress(document);
-const stage = $("#stage");
-const brush = { size: store.get("size", 48), soft: store.get("soft", 0) / 100 };
-let toolName = "brush";
-
-const app = { photo: null, photoKey: null, mask: null };
-const newKey = () => [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-
-// ---- the stage ----
-app.view = createView(stage, (view) => {
-  $("#zoom-value").textContent = `${Math.round(view.scale * view.ratio * 100)}%`;
-  app.compare?.moved();
-  app.input?.brushChanged();
-});
-app.compare = createCompare($("#divider"), stage, app.view);
-app.undoing = createUndo(() => {
-  $("#undo").disabled = !app.undoing.canUndo || app.locked();
-  $("#redo").disabled = !app.undoing.canRedo || app.locked();
-});
-const tools = createTools(app.view, brush);
-app.locked = () => !app.photo || document.body.dataset.mode === "painting" || Boolean(app.results?.viewing);
-app.input = createInput(stage, app.view, tools, brush, {
-  tool: () => toolName,
-  locked: app.locked,
-  stroke: (change) => changed(change),
-  penSaid: (down) => announce(say(down ? "said.pen.down" : "said.pen.up")),
-});
-function changed(change) {
-  app.undoing.mask(() => app.mask, change, () => app.view.maskChanged());
-  app.view.maskChanged();
-}
-
-app.tool = (name) => {
-  app.input.settle();
-  app.results.edit();
-  toolName = name;
-  const button = $(`[data-tool=${name}]`);
-  press($$("[data-tool]"), button);
-  document.body.dataset.tool = name;
-  announce(button.getAttribute("aria-label"));
-};
-app.brushBy = (factor) => {
-  const next = Math.round(brush.size * factor);
-  setBrush(Math.min(400, Math.max(2, next === brush.size ? next + Math.sign(factor - 1) : next)));
-};
-function setBrush(size) {
-  brush.size = size;
-  $("#size").value = size;
-  store.set("size", size);
-  app.input.brushChanged();
-}
-app.maskCommand = async (name) => {
-  if (!app.photo || document.body.dataset.mode === "painting") return;
-  app.results.edit();
-  app.input.settle();
-  const step = Math.max(2, Math.round(Math.max(app.photo.width, app.photo.height) / 200));
-  const commands = {
-    invert: () => app.mask.invert(), all: () => app.mask.all(), clear: () => app.mask.clear(),
-    grow: () => app.mask.grow(step), shrink: () => app.mask.shrink(step),
-  };
-  if (commands[name]) changed(commands[name]());
-  else if (name === "import") $("#mask-file").click();
-  else if (name === "export") save(await toBlob(app.mask.export()), "mask.png");
-};
-app.undo = async () => {
-  if (app.locked()) return;
-  app.input.settle();
-  if (await app.undoing.undo()) announce(say("said.undo"));
-};
-app.redo = async () => {
-  if (app.locked()) return;
-  if (await app.undoing.redo()) announce(say("said.redo"));
-};
-
-// ---- what the page is doing: "empty", "edit" or "painting"; "result" when a result is looked at ----
-let current = "empty";
-app.mode = (name) => {
-  current = name;
-  app.showMode();
-};
-app.showMode = () => {
-  const painting = current === "painting";
-  document.body.dataset.mode = current === "edit" && app.results?.viewing ? "result" : current;
-  $("#progress").hidden = $("#status").hidden = $("#cancel").hidden = !painting;
-  $("#prompt").hidden = $("#paint").hidden = painting;
-  $("#welcome").hidden = current !== "empty";
-  $("#download").disabled = current === "empty" || painting;
-  for (const button of $$("#results button")) if (painting) button.disabled = true;
-  if (!painting) for (const button of $$("#again, #discard, #side-by-side, #strip button")) button.disabled = false;
-  $("#undo").disabled = !app.undoing.canUndo || app.locked();
-  $("#redo").disabled = !app.undoing.canRedo || app.locked();
-};
-
-// ---- photos ----
-function take(photo, key, maskBytes) {
-  app.photo = photo;
-  app.photoKey = key;
-  app.mask = createMask(photo.width, photo.height);
-  if (maskBytes) app.mask.put(app.mask.whole, maskBytes);
-  app.view.show(photo, app.mask);
-  app.mode("edit");
-}
-async function openBlob(blob, key = newKey()) {
-  if (app.painting.running) return toast(say("error.busy"), { error: true });
-  let photo;
-  try {
-    photo = await openPhoto(blob);
-  } catch {
-    toast(say("error.picture"), { error: true });
-    return false;
-  }
-  app.results.close();
-  toastGone();
-  app.undoing.clear();
-  take(photo, key);
-  setBrush(Math.min(400, Math.max(8, Math.round(Math.max(photo.width, photo.height) / 12))));
-  if (photo.scaled) toast(say("error.scaled", photo));
-  announce(say("said.opened", photo));
-  return true;
-}
-// The photo becomes what was painted; this can be undone.
-app.replacePhoto = async (blob) => {
-  const state = () => ({ blob: app.photo.blob, key: app.photoKey, mask: pack(app.mask.alpha), size: app.mask.alpha.length });
-  const restore = async ({ blob, key, mask, size }) => {
-    app.results.close();
-    take(await openPhoto(blob), key, unpack(mask, size));
-  };
-  const old = state();
-  take(await openPhoto(blob), newKey());
-  const now = state();
-  app.undoing.action(() => restore(old), () => restore(now));
-};
-async function openMask(blob) {
-  try {
-    changed(app.mask.load(await decode(blob)));
-    announce(say("said.mask"));
-  } catch {
-    toast(say("error.picture"), { error: true });
-  }
-}
-async function openSample(sample) {
-  const get = async (path) => (await fetch(path)).blob();
-  if (!await openBlob(await get(`/samples/${sample.photo}`))) return;
-  if (sample.mask) await openMask(await get(`/samples/${sample.mask}`));
-  $("#prompt").value = sample.prompt;
-}
-// Something of the history: its photo and mask, its results, its settings.
-async function openEntry(entry) {
-  if (app.painting.running) return toast(say("error.busy"), { error: true });
-  const blob = entry.photo === app.photoKey ? null : await app.history.photo(entry.photo);
-  if (entry.photo !== app.photoKey && !(blob && await openBlob(blob, entry.photo))) return;
-  app.results.close();
-  app.closePanel();
-  const mask = await decode(entry.mask);
-  changed(app.mask.load(mask));
-  $("#prompt").value = entry.prompt;
-  app.form.restore({ ...entry.settings, ...entry.how });
-  const request = { ...await prepare(app.photo, app.mask, entry.how), ...entry.request };
-  if (entry.status === "running") return app.painting.resume(entry, request);
-  if (entry.outputs.length) app.results.show(entry, request, entry.outputs, await Promise.all(entry.outputs.map(decode)));
-}
-
-// ---- the rest ----
-app.results = createResults(app);
-app.painting = createPainting(app);
-app.history = createHistory(openEntry);
-app.form = createForm($("#form"), () => app.code?.show());
-app.code = createCode(
-  () => ({ prompt: $("#prompt").value.trim(), ...app.form.look() }),
-  async () => {
-    if (!app.photo) {
-      toast(say("error.nophoto"), { error: true });
-      return null;
-    }
-    const request = await prepare(app.photo, app.mask, { area: app.form.value("area"), size: app.form.value("size"), inverted: false });
-    if (!request) toast(say("error.nomask"), { error: true });
-    return request;
-  });
-const panel = createPanel((tab) => { if (tab === "code") app.code.show(); });
-app.closePanel = panel.close;
 bindTheme();
 bindDialogs();
-bindKeys(app);
 
-for (const button of $$("[data-tool]")) {
-  button.addEventListener("click", (event) => {
-    app.tool(button.dataset.tool);
-    if (event.detail) stage.focus({ focusVisible: false }); // by pointer: the keys are for the photo now
-  });
-}
-menu($("#mask-menu"));
-menu($("#download-menu"));
-for (const item of $$("[data-mask]")) item.addEventListener("click", () => app.maskCommand(item.dataset.mask));
-for (const item of $$("[data-format]")) item.addEventListener("click", () => app.results.download(item.dataset.format));
-$("#copy").addEventListener("click", () => app.results.copy());
-$("#undo").addEventListener("click", app.undo);
-$("#redo").addEventListener("click", app.redo);
-$("#size").addEventListener("input", (event) => setBrush(Number(event.target.value)));
-$("#soft").addEventListener("input", (event) => {
-  brush.soft = Number(event.target.value) / 100;
-  store.set("soft", Number(event.target.value));
-});
-$("#zoom-in").addEventListener("click", () => app.view.zoomBy(1.25));
-$("#zoom-out").addEventListener("click", () => app.view.zoomBy(0.8));
-$("#zoom-fit").addEventListener("click", () => app.view.fit());
-$("#zoom-value").addEventListener("click", () => app.view.actual());
-$("#toast button").addEventListener("click", toastGone);
+let loading = null;
+let editor = null;
+const edit = () => (loading ??= import("./editor.js").then(async ({ startEditor }) => (editor = await startEditor({ form, closePanel }))));
+
+const form = createForm($("#form"), () => editor?.settingsChanged());
+const closePanel = createPanel((tab) => { if (tab !== "settings") edit(); });
+const open = async (file) => { if (file) (await edit()).open(file); };
+
 $("#composer").addEventListener("submit", (event) => {
   event.preventDefault();
-  app.painting.start();
+  if (editor) editor.paint();
+  else toast(say("error.nophoto"), { error: true });
 });
-$("#cancel").addEventListener("click", () => app.painting.cancel());
-$("#prompt").addEventListener("input", () => app.code.show());
 
-// Files: picker, camera, drop, paste.
+// Files: picker, camera, drop, paste, samples.
 for (const [buttons, input] of [["#open, #welcome-open", "#file"], ["#welcome-camera", "#camera"]]) {
   for (const button of $$(buttons)) button.addEventListener("click", () => $(input).click());
   $(input).addEventListener("change", (event) => {
-    if (event.target.files[0]) openBlob(event.target.files[0]);
+    open(event.target.files[0]);
     event.target.value = "";
   });
 }
-$("#mask-file").addEventListener("change", (event) => {
-  if (event.target.files[0]) openMask(event.target.files[0]);
-  event.target.value = "";
-});
 document.addEventListener("dragover", (event) => {
   event.preventDefault();
   document.body.classList.add("dragging");
@@ -253,26 +40,20 @@ document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) do
 document.addEventListener("drop", (event) => {
   event.preventDefault();
   document.body.classList.remove("dragging");
-  const file = [...event.dataTransfer.files][0];
-  if (file) openBlob(file);
+  open([...event.dataTransfer.files][0]);
 });
 document.addEventListener("paste", (event) => {
   const file = [...event.clipboardData.files].find(({ type }) => type.startsWith("image/"));
   if (!file) return;
   event.preventDefault();
-  openBlob(file);
+  open(file);
 });
-
-$("#samples").append(...samples.map((sample) => make("button", { "aria-label": say("sample", sample), title: say("sample", sample), on: { click: () => openSample(sample) } },
+$("#samples").append(...samples.map((sample) => make("button", { "aria-label": say("sample", sample), title: say("sample", sample), on: { click: async () => (await edit()).sample(sample) } },
   make("img", { src: `/samples/${sample.photo}`, alt: "", width: 96, height: 96, loading: "lazy" }))));
 
-setBrush(brush.size);
-$("#soft").value = brush.soft * 100;
-app.form.build(inputSchema(null));
-app.tool("brush");
-app.showMode();
+form.build(inputSchema(null));
 document.body.classList.remove("loading");
 
-api.openapi().then((document) => app.form.build(inputSchema(document)), () => {});
-const running = (await app.history.load()).find((entry) => entry.status === "running");
-if (running) openEntry(running);
+api.openapi().then((document) => form.build(inputSchema(document)), () => {});
+// A painting was under way when the page was closed: show it.
+if (store.get("running", false)) (await edit()).resume();

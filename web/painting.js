@@ -1,5 +1,5 @@
 // One painting: send it, show how it forms, take the results or say what went wrong.
-import { $, announce, toast, toastGone, canvas, toBlob } from "./dom.js";
+import { $, announce, toast, toastGone, canvas, toBlob, store } from "./dom.js";
 import { say } from "./strings.js";
 import * as api from "./api.js";
 import { prepare, patchOf, dataUri } from "./request.js";
@@ -79,6 +79,7 @@ export function createPainting(app) {
   // Follow a prediction that the server has, to its end.
   async function watch(prediction, entry, request) {
     id = prediction.id;
+    store.set("running", true); // a reload takes it up again
     const final = await api.follow(prediction, {
       update, place, signal: controller.signal,
       picture: async (blob) => {
@@ -86,6 +87,7 @@ export function createPainting(app) {
         if (controller) view.setPatch(patchOf(bitmap, request, PREVIEW_SIDE));
       },
     });
+    store.remove("running");
     const { seed, flagged } = api.readLogs(final.logs);
     if (final.status === "succeeded") {
       status(say("status.finishing"), 1);

@@ -32,12 +32,11 @@ export function createPanel(onTab) {
   };
   $("#panel-open").addEventListener("click", () => open(!panel.classList.contains("open")));
   $("#panel-close").addEventListener("click", () => open(false));
-  return {
-    close() {
-      if (!panel.classList.contains("open")) return false;
-      open(false);
-      return true;
-    },
+  // Close it where it covers the photo; false when there was nothing to close.
+  return () => {
+    if (!panel.classList.contains("open")) return false;
+    open(false);
+    return true;
   };
 }
 
