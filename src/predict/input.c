@@ -156,6 +156,12 @@ static const char *read_string(const json_t *known, const char *name) {
     return json_is_string(value) ? json_string_value(value) : field_named(name)->string_default;
 }
 
+/* Where we hold the bytes ourselves, "_NAME" says so beside what the client sent. */
+static const char *read_file(const json_t *known, const char *name, const char *held) {
+    const json_t *value = json_object_get(known, held);
+    return json_is_string(value) ? json_string_value(value) : read_string(known, name);
+}
+
 static double read_number(const json_t *known, const char *name) {
     const json_t *value = json_object_get(known, name);
     return json_is_number(value) ? json_number_value(value) : field_named(name)->number_default;
@@ -166,8 +172,8 @@ void input_read(const json_t *known, struct input_values *values) {
     *values = (struct input_values){
         .prompt = read_string(known, "prompt"),
         .negative_prompt = read_string(known, "negative_prompt"),
-        .image = read_string(known, "image"),
-        .mask = read_string(known, "mask"),
+        .image = read_file(known, "image", "_image"),
+        .mask = read_file(known, "mask", "_mask"),
         .invert_mask = json_is_true(json_object_get(known, "invert_mask")),
         .num_outputs = (int)read_number(known, "num_outputs"),
         .num_inference_steps = (int)read_number(known, "num_inference_steps"),

@@ -21,7 +21,9 @@ struct input_field {
 extern const struct input_field input_fields[];
 extern const size_t input_fields_count;
 
-/* The settings of one run, after validation and defaults. Pointers into the json they came from. */
+/* The settings of one run, after validation and defaults. Pointers into the json they came from.
+ * image and mask are what to fetch: the key with '_' before it ("_image": "blob:NAME", put there by
+ * the service for bytes that we hold) goes before the client's own value, which is only echoed. */
 struct input_values {
     const char *prompt, *negative_prompt, *image, *mask;
     bool invert_mask;

@@ -38,7 +38,7 @@ struct prediction {
     char *owner;    /* token's name; "" without tokens */
     char *model;    /* "owner/name" */
     char *version;  /* 64 hex digits */
-    json_t *input;  /* object of known keys only, as given (files: "blob:NAME" for data that we hold) */
+    json_t *input;  /* object of known keys only, as given; "_image", "_mask": see input_read() */
     char *logs;     /* whole text, never NULL */
     json_t *output; /* array of blob names, or NULL */
     char *error;    /* NULL unless failed */

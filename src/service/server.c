@@ -194,7 +194,7 @@ static bool phase_auth(struct request *request) {
         if (!foreign_page(request)) return true;
         answer_problem(request, 403, "Forbidden",
                        "This request comes from a web page of another origin, or by a name that this server was not told. Without tokens "
-                       "only its own page may use it: create a token, or start the server with --public-url or --cors-origins.");
+                       "only its own page may use it: create a token, or start the server with --public-url or --cors.");
         return false;
     case AUTH_WRONG:
         sentence = "You did not pass a valid authentication token";
