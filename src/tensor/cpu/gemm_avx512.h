@@ -1,0 +1,172 @@
+/* The product of gemm.h in vectors of 512 bits. Included by one file for each instruction that
+ * multiplies: that file defines multiply_add() first. */
+#ifndef TENSOR_CPU_GEMM_AVX512_H
+#define TENSOR_CPU_GEMM_AVX512_H
+
+#include "tensor/cpu/gemm.h"
+#include "tensor/cpu/vector_avx512.h"
+
+#include <string.h>
+
+/* sum + a * b in each lane: of one f32, or of two bf16. */
+static inline __m512 multiply_add(__m512 sum, __m512i a, __m512i b);
+
+/* ---- a tile: up to 6 rows by up to 4 vectors, sums in registers ---- */
+
+/* Part of the depth: whole segments [segment, end), or units [first, first + count) of one. */
+struct span {
+    size_t segment, end, first, count;
+};
+
+static inline int unit_of(const unsigned char *row, size_t unit) {
+    int value;
+    memcpy(&value, row + unit * GEMM_UNIT_BYTES, sizeof value);
+    return value;
+}
+
+__attribute__((always_inline)) static inline void tile(size_t rows, size_t vectors, const struct gemm_rows *a, size_t first_row,
+                                                       const struct span *span, const unsigned char *panel, float *sums, bool more) {
+    __m512 sum[GEMM_TILE_ROWS][GEMM_PANEL / LANES];
+#pragma GCC unroll 6
+    for (size_t r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (size_t v = 0; v < vectors; v++) sum[r][v] = more ? _mm512_loadu_ps(sums + (r * vectors + v) * LANES) : _mm512_setzero_ps();
+    for (size_t segment = span->segment; segment < span->end; segment++) {
+        const unsigned char *const *start = a->row + segment * a->capacity + first_row;
+        const unsigned char *row[GEMM_TILE_ROWS];
+#pragma GCC unroll 6
+        for (size_t r = 0; r < rows; r++) row[r] = start[r] + span->first * GEMM_UNIT_BYTES;
+        size_t count = span->count ? span->count : segment_units(a, segment);
+        for (size_t i = 0; i < count; i++) {
+            __m512i b[GEMM_PANEL / LANES];
+#pragma GCC unroll 4
+            for (size_t v = 0; v < vectors; v++) b[v] = _mm512_loadu_si512(panel + v * 64);
+#pragma GCC unroll 6
+            for (size_t r = 0; r < rows; r++) {
+                __m512i unit = _mm512_set1_epi32(unit_of(row[r], i));
+#pragma GCC unroll 4
+                for (size_t v = 0; v < vectors; v++) sum[r][v] = multiply_add(sum[r][v], unit, b[v]);
+            }
+            panel += vectors * 64;
+        }
+    }
+#pragma GCC unroll 6
+    for (size_t r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (size_t v = 0; v < vectors; v++) _mm512_storeu_ps(sums + (r * vectors + v) * LANES, sum[r][v]);
+}
+
+typedef void tile_function(const struct gemm_rows *a, size_t first_row, const struct span *span, const unsigned char *panel, float *sums,
+                           bool more);
+
+#define TILE(rows, vectors)                                                                                                                \
+    static void tile_##rows##_##vectors(const struct gemm_rows *a, size_t first_row, const struct span *span, const unsigned char *panel,  \
+                                        float *sums, bool more) {                                                                          \
+        tile(rows, vectors, a, first_row, span, panel, sums, more);                                                                        \
+    }
+#define TILES(rows) TILE(rows, 1) TILE(rows, 2) TILE(rows, 3) TILE(rows, 4)
+TILES(1)
+TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
+#define TILE_NAMES(rows)                                                                                                                   \
+    { tile_##rows##_1, tile_##rows##_2, tile_##rows##_3, tile_##rows##_4 }
+    static tile_function *const tiles[GEMM_TILE_ROWS][GEMM_PANEL / LANES] = {TILE_NAMES(1), TILE_NAMES(2), TILE_NAMES(3),
+                                                                             TILE_NAMES(4), TILE_NAMES(5), TILE_NAMES(6)};
+#undef TILE_NAMES
+#undef TILES
+#undef TILE
+
+/* ---- what happens to the sums ---- */
+
+struct finish_row {
+    const void *per_sample, *residual;
+    void *out;
+};
+
+static inline const void *view_row(const struct view *view, size_t sample, size_t rows, size_t place) {
+    if (!view->data) return NULL;
+    size_t at = (sample % view->samples * rows + place) * view->stride;
+    return (const unsigned char *)view->data + at * (view->dtype == DTYPE_BF16 ? 2 : 4);
+}
+
+static inline void finish_one(const struct gemm_finish *finish, const struct finish_row *row, const float *sums, size_t column,
+                              size_t columns) {
+    for (size_t j = 0; j < columns; j += LANES) {
+        __mmask16 lanes = lanes_below(columns - j);
+        __m512 x = _mm512_loadu_ps(sums + j);
+        if (finish->bias) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(lanes, finish->bias + column + j));
+        if (finish->geglu) {
+            __m512 gate = _mm512_loadu_ps(sums + GEMM_PANEL / 2 + j);
+            if (finish->bias) gate = _mm512_add_ps(gate, _mm512_maskz_loadu_ps(lanes, finish->bias + finish->columns + column + j));
+            x = _mm512_mul_ps(x, gelu_f32x16(gate));
+        }
+        if (row->per_sample) x = _mm512_add_ps(x, load_numbers(row->per_sample, finish->per_sample.dtype, column + j, lanes));
+        if (row->residual) x = _mm512_add_ps(x, load_numbers(row->residual, finish->residual.dtype, column + j, lanes));
+        if (finish->act != ACT_NONE) x = activate_f32x16(x, finish->act);
+        store_numbers(row->out, finish->out.dtype, column + j, lanes, x);
+    }
+}
+
+/* Rows [first, first + rows) of the result from sums [rows][stride]. */
+static inline void finish_rows(const struct gemm_finish *finish, size_t first, size_t rows, size_t column, size_t columns,
+                               const float *sums, size_t stride) {
+    size_t sample = first / finish->rows, place = first % finish->rows;
+    for (size_t r = 0; r < rows; r++) {
+        struct finish_row row = {
+            .per_sample = view_row(&finish->per_sample, sample, 1, 0),
+            .residual = view_row(&finish->residual, sample, finish->rows, place),
+            .out = (unsigned char *)finish->out.data +
+                   (sample * finish->rows + place) * finish->out.stride * (finish->out.dtype == DTYPE_BF16 ? 2 : 4),
+        };
+        finish_one(finish, &row, sums + r * stride, column, columns);
+        if (++place == finish->rows) {
+            place = 0;
+            sample++;
+        }
+    }
+}
+
+/* ---- a block ---- */
+
+/* The span that follows: as many whole segments as fit GEMM_UNITS, or a part of one that doesn't. Returns its depth. */
+static inline size_t next_span(const struct gemm_rows *a, struct span *span) {
+    bool inside = span->count && span->first + span->count < segment_units(a, span->segment);
+    if (inside) {
+        span->first += span->count;
+    } else {
+        span->segment = span->end;
+        span->first = 0;
+    }
+    span->count = 0;
+    size_t units = segment_units(a, span->segment);
+    span->end = span->segment + 1;
+    if (units > GEMM_UNITS) {
+        size_t left = units - span->first;
+        span->count = left < GEMM_UNITS ? left : GEMM_UNITS;
+        return span->count;
+    }
+    while (span->end < a->segments && units + segment_units(a, span->end) <= GEMM_UNITS) units += segment_units(a, span->end++);
+    return units;
+}
+
+static inline void run_block(const struct gemm_block *block) {
+    const struct gemm_rows *a = &block->a;
+    size_t depth = gemm_depth(a), vectors = block->panel_columns / LANES;
+    bool shallow = depth <= GEMM_UNITS && block->finish;
+    const unsigned char *panel = block->panel;
+    struct span span = {0, 0, 0, 0};
+    for (size_t done = 0; done < depth;) {
+        size_t units = next_span(a, &span);
+        bool last = done + units == depth;
+        for (size_t r = 0; r < block->rows; r += GEMM_TILE_ROWS) {
+            size_t rows = block->rows - r < GEMM_TILE_ROWS ? block->rows - r : GEMM_TILE_ROWS;
+            float *sums = block->sums + (shallow ? 0 : r * block->panel_columns);
+            tiles[rows - 1][vectors - 1](a, r, &span, panel, sums, done > 0);
+            if (last && block->finish)
+                finish_rows(block->finish, block->first_row + r, rows, block->first_column, block->columns, sums, block->panel_columns);
+        }
+        panel += units * block->panel_columns * GEMM_UNIT_BYTES;
+        done += units;
+    }
+}
+
+#endif
