@@ -33,8 +33,10 @@ void codes_append_all(struct codes *codes, const uint32_t *data, size_t length) 
 }
 
 void codes_move(struct codes *to, struct codes *from) {
+    bool failed = to->failed || from->failed;
     memory_free(to->data);
     *to = *from;
+    to->failed = failed;
     *from = (struct codes){0};
 }
 

@@ -18,7 +18,7 @@ struct codes {
 void codes_free(struct codes *codes);
 void codes_append(struct codes *codes, uint32_t code);
 void codes_append_all(struct codes *codes, const uint32_t *data, size_t length);
-/* `to` becomes what `from` is; `from` becomes empty. */
+/* `to` becomes what `from` is, failed if either was; `from` becomes empty. */
 void codes_move(struct codes *to, struct codes *from);
 bool codes_equal(const struct codes *a, const struct codes *b);
 

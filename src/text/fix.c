@@ -80,7 +80,6 @@ static void fix_characters(struct codes *text) {
         if (text->data[i] == '\r' && i + 1 < text->length && text->data[i + 1] == '\n') continue;
         fix_character(text->data[i], &out);
     }
-    out.failed |= text->failed;
     codes_move(text, &out);
 }
 
@@ -173,7 +172,6 @@ void fix_text(struct codes *text) {
         out.failed |= segment.failed;
         codes_free(&segment);
     }
-    out.failed |= text->failed;
     codes_move(text, &out);
 }
 

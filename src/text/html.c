@@ -81,6 +81,5 @@ void unescape_html(struct codes *text) {
         codes_append_all(&out, text->data + i, length ? length : 1);
         i += length ? length : 1;
     }
-    out.failed |= text->failed;
     codes_move(text, &out);
 }

@@ -40,7 +40,6 @@ void lower_case(struct codes *text) {
             codes_append(&out, code == CAPITAL_I_DOT ? 'i' : uc_tolower(code));
         if (code == CAPITAL_I_DOT) codes_append(&out, DOT_ABOVE);
     }
-    out.failed |= text->failed;
     codes_move(text, &out);
 }
 

@@ -188,6 +188,13 @@ static const char *shape_text(int rank, const size_t *shape, char text[SHAPE_TEX
     return text;
 }
 
+static bool has_shape(const struct tensor *tensor, int rank, const size_t *shape) {
+    if (tensor->rank != rank) return false;
+    for (int i = 0; i < rank; i++)
+        if (tensor->shape[i] != shape[i]) return false;
+    return true;
+}
+
 static bool is_float(enum dtype dtype) { return dtype == DTYPE_F32 || dtype == DTYPE_F16 || dtype == DTYPE_BF16 || dtype == DTYPE_F64; }
 
 const struct tensor *weights_get(const struct weights *weights, const char *name, int rank, const size_t *shape, struct error *error) {
@@ -198,7 +205,7 @@ const struct tensor *weights_get(const struct weights *weights, const char *name
                   shape_text(rank, shape, wanted));
         return NULL;
     }
-    if (tensor->rank != rank || memcmp(tensor->shape, shape, (size_t)rank * sizeof *shape) != 0) {
+    if (!has_shape(tensor, rank, shape)) {
         error_set(error, ERROR_FORMAT, "%s: tensor %s should have the shape %s, but has %s", weights->path, quoted(name, shown),
                   shape_text(rank, shape, wanted), shape_text(tensor->rank, tensor->shape, there));
         return NULL;
