@@ -21,6 +21,7 @@ struct jpeg {
     struct jpeg_source_mgr source;
     struct jpeg_progress_mgr progress;
     jmp_buf failed;
+    bool finishing; /* all pixels are there */
     const struct image_limits *limits;
     struct image *image;
     uint8_t *cmyk; /* one row */
@@ -28,12 +29,20 @@ struct jpeg {
     struct error *error;
 };
 
+/* Well-formed, but beyond what libjpeg-turbo was built for: lossless, 12 bits, hierarchical, ... */
+static bool is_unsupported(int code) {
+    return code == JERR_SOF_UNSUPPORTED || code == JERR_BAD_PRECISION || code == JERR_ARITH_NOTIMPL || code == JERR_NOT_COMPILED ||
+           code == JERR_CONVERSION_NOTIMPL || code == JERR_FRACT_SAMPLE_NOTIMPL || code == JERR_CCIR601_NOTIMPL;
+}
+
 static void on_error(j_common_ptr library) {
     struct jpeg *jpeg = library->client_data;
     char text[JMSG_LENGTH_MAX];
     library->err->format_message(library, text);
     if (library->err->msg_code == JERR_OUT_OF_MEMORY)
         error_set(jpeg->error, ERROR_MEMORY, "out of memory for a JPEG picture");
+    else if (is_unsupported(library->err->msg_code))
+        error_set(jpeg->error, ERROR_UNSUPPORTED, "this kind of JPEG is not known here: %s", text);
     else
         error_set(jpeg->error, ERROR_FORMAT, "the JPEG picture is damaged: %s", text);
     longjmp(jpeg->failed, 1);
@@ -50,17 +59,25 @@ static void on_progress(j_common_ptr library) {
 
 static void source_nothing(j_decompress_ptr library) { (void)library; }
 
-/* All bytes were there from the start: asking for more means that the file is cut off. */
+/* All bytes were there from the start: asking for more means that the file is cut off. After the
+ * last pixel nothing is missing but the end mark. */
 static boolean source_fill(j_decompress_ptr library) {
-    ERREXIT(library, JERR_INPUT_EOF);
-    return FALSE;
+    static const JOCTET end_of_image[] = {0xFF, JPEG_EOI};
+    const struct jpeg *jpeg = library->client_data;
+    if (!jpeg->finishing) ERREXIT(library, JERR_INPUT_EOF);
+    library->src->next_input_byte = end_of_image;
+    library->src->bytes_in_buffer = sizeof end_of_image;
+    return TRUE;
 }
 
 static void source_skip(j_decompress_ptr library, long count) {
+    const struct jpeg *jpeg = library->client_data;
     if (count <= 0) return;
-    if ((size_t)count > library->src->bytes_in_buffer) ERREXIT(library, JERR_INPUT_EOF);
-    library->src->next_input_byte += count;
-    library->src->bytes_in_buffer -= (size_t)count;
+    size_t left = library->src->bytes_in_buffer, skipped = (size_t)count;
+    if (skipped > left && !jpeg->finishing) ERREXIT(library, JERR_INPUT_EOF);
+    if (skipped > left) skipped = left;
+    library->src->next_input_byte += skipped;
+    library->src->bytes_in_buffer -= skipped;
 }
 
 static void read_orientation(struct jpeg *jpeg) {
@@ -103,6 +120,9 @@ static bool read_pixels(struct jpeg *jpeg) {
         jpeg_read_scanlines(library, &row, 1);
         if (channels == 4) rgb_from_cmyk(jpeg->cmyk, width, line);
     }
+    /* Marks that no JPEG file has, met on the way to its end, tell that the pixels were damaged. */
+    jpeg->finishing = true;
+    jpeg_finish_decompress(library);
     return true;
 }
 

@@ -45,7 +45,7 @@ static bool set_texts(spng_ctx *context, const char *const *texts, const struct 
         }
         memcpy(text->keyword, texts[i], length);
         text->type = is_plain(texts[i + 1]) ? SPNG_TEXT : SPNG_ITXT;
-        text->text = (char *)(uintptr_t)texts[i + 1]; /* libspng only reads it */
+        memcpy(&text->text, &texts[i + 1], sizeof text->text); /* const is lost: libspng only reads it */
         text->length = strlen(texts[i + 1]);
         text->language_tag = text->translated_keyword = nothing;
         text++;

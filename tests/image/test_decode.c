@@ -197,6 +197,32 @@ static void limits_are_the_callers(void **state) {
     memory_free(data);
 }
 
+static void jpegs_are_read_to_their_end_mark(void **state) {
+    (void)state;
+    size_t length;
+    uint8_t *data = golden("444.jpg", &length), *longer = memory_alloc(length + 100), *frame = NULL;
+    struct image image, again;
+    assert_true(image_decode(data, length, NULL, &image, NULL, NULL));
+    memset(longer + length, 'x', 100); /* what follows the end is nobody's business */
+    memcpy(longer, data, length);
+    assert_true(image_decode(longer, length + 100, NULL, &again, NULL, NULL));
+    assert_true(same_pixels(&image, &again));
+    image_free(&image);
+    image_free(&again);
+    longer[length - 60] = 0xFF; /* in the middle of the pixels, a mark that no JPEG has */
+    longer[length - 59] = 0xA2;
+    assert_int_equal(decode_fails(longer, length, NULL, "damaged"), ERROR_FORMAT);
+    for (size_t i = 0; i + 9 < length && !frame; i++)
+        if (data[i] == 0xFF && data[i + 1] == 0xC0) frame = data + i;
+    assert_non_null(frame);
+    frame[4] = 12; /* bits a sample */
+    assert_int_equal(decode_fails(data, length, NULL, "precision 12"), ERROR_UNSUPPORTED);
+    frame[4] = 8, frame[1] = 0xC3; /* lossless */
+    assert_int_equal(decode_fails(data, length, NULL, "not known here"), ERROR_UNSUPPORTED);
+    memory_free(data);
+    memory_free(longer);
+}
+
 static size_t scans_of(const uint8_t *jpeg, size_t length, size_t *last) {
     size_t scans = 0;
     for (size_t i = 0; i + 1 < length; i++)
@@ -261,6 +287,7 @@ int main(void) {
         cmocka_unit_test(huge_claims_are_refused_before_memory_is_taken),
         cmocka_unit_test(lying_sizes_fail),
         cmocka_unit_test(limits_are_the_callers),
+        cmocka_unit_test(jpegs_are_read_to_their_end_mark),
         cmocka_unit_test(endless_scans_are_refused),
         cmocka_unit_test(every_failed_allocation_is_an_error),
     };
