@@ -202,10 +202,10 @@ static void test_hostile_vocabulary(void **state) {
         {"[1, 2]", ERROR_FORMAT, "not a JSON object"},
         {"{\"a\": 1, \"a\": 2}", ERROR_FORMAT, "uplicate"},
         {"{\"a\\u0000b\": 1}", ERROR_FORMAT, "vocab.json, line 1"},
-        {"{\"a\": \"1\"}", ERROR_FORMAT, "id of token \"a\""},
-        {"{\"a\": 1.5}", ERROR_FORMAT, "id of token \"a\""},
-        {"{\"a\": -1}", ERROR_FORMAT, "id of token \"a\""},
-        {"{\"a\": 49408}", ERROR_FORMAT, "id of token \"a\""},
+        {"{\"a\": \"1\"}", ERROR_FORMAT, "id of token number 1"},
+        {"{\"a\": 1.5}", ERROR_FORMAT, "id of token number 1"},
+        {"{\"a\": -1}", ERROR_FORMAT, "id of token number 1"},
+        {"{\"a\": 49408}", ERROR_FORMAT, "id of token number 1"},
         {"{\"a\": 99999999999999999999}", ERROR_FORMAT, "vocab.json, line 1"},
         {"{}", ERROR_UNSUPPORTED, "not CLIP's vocabulary"},
         {"{\"<|startoftext|>\": 0, \"<|endoftext|>\": 1}", ERROR_UNSUPPORTED, "not CLIP's vocabulary"},
@@ -231,16 +231,11 @@ static void test_hostile_merges(void **state) {
         size_t length;
         const char *part;
     } cases[] = {
-        {"#version: 0.2\ni", 15, "line 2: not two tokens"},
-        {"#version: 0.2\ni n\nt h e\n", 24, "line 3: not two tokens"},
-        {"#version: 0.2\ni  n", 18, "line 2: not two tokens"},
-        {"#version: 0.2\n n\n", 17, "line 2: not two tokens"},
-        {"#version: 0.2\ni \n", 17, "line 2: not two tokens"},
-        {"#version: 0.2\ni n\n\nt h\n", 23, "line 3: not two tokens"},
-        {"#version: 0.2\ni\0 n\n", 19, "line 2: not two tokens"},
-        {"#version: 0.2\nzzz qqq\n", 22, "line 2: \"zzz qqq\" or what"},
-        {"#version: 0.2\n\xff i\n", 18, "line 2: \"\xff i\" or what"},
-        {"#version: 0.2\ni n\nt h\ni n\n", 26, "\"i n\" is there twice"},
+        {"#version: 0.2\ni", 15, "line 2: not two tokens"},        {"#version: 0.2\ni n\nt h e\n", 24, "line 3: not two tokens"},
+        {"#version: 0.2\ni  n", 18, "line 2: not two tokens"},     {"#version: 0.2\n n\n", 17, "line 2: not two tokens"},
+        {"#version: 0.2\ni \n", 17, "line 2: not two tokens"},     {"#version: 0.2\ni n\n\nt h\n", 23, "line 3: not two tokens"},
+        {"#version: 0.2\ni\0 n\n", 19, "line 2: not two tokens"},  {"#version: 0.2\nzzz qqq\n", 22, "line 2: one of the two"},
+        {"#version: 0.2\n\xff i\n", 18, "line 2: one of the two"}, {"#version: 0.2\ni n\nt h\ni n\n", 26, "the same"},
     };
     char *vocabulary = memory_format("%s/vocab.json", folder);
     assert_int_equal(symlink(FOLDER "/vocab.json", vocabulary), 0);
