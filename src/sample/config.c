@@ -48,7 +48,7 @@ static bool read_names(const json_t *root, struct sampler_config *config, struct
     else if (strcmp(prediction, "v_prediction") == 0)
         config->prediction_type = PREDICTION_V;
     else
-        return error_set(error, ERROR_UNSUPPORTED, "prediction_type \"%.60s\": only epsilon and v_prediction can be sampled", prediction);
+        return error_set(error, ERROR_UNSUPPORTED, "prediction_type must be epsilon or v_prediction: nothing else can be sampled");
 
     const char *schedule = text_of(root, "beta_schedule", "linear");
     if (strcmp(schedule, "linear") == 0)
@@ -56,7 +56,7 @@ static bool read_names(const json_t *root, struct sampler_config *config, struct
     else if (strcmp(schedule, "scaled_linear") == 0)
         config->beta_schedule = BETA_SCALED_LINEAR;
     else
-        return error_set(error, ERROR_UNSUPPORTED, "beta_schedule \"%.60s\": only linear and scaled_linear are known", schedule);
+        return error_set(error, ERROR_UNSUPPORTED, "beta_schedule must be linear or scaled_linear: no other is known");
     return true;
 }
 
@@ -70,7 +70,7 @@ static bool refuse_others(const json_t *root, const struct sampler_config *confi
     if (betas && !json_is_null(betas)) return error_set(error, ERROR_UNSUPPORTED, "trained_betas are not supported");
     const char *spacing = text_of(root, "timestep_spacing", "leading");
     if (strcmp(spacing, "leading") != 0)
-        return error_set(error, ERROR_UNSUPPORTED, "timestep_spacing \"%.60s\": only leading is supported", spacing);
+        return error_set(error, ERROR_UNSUPPORTED, "timestep_spacing must be leading: no other is supported");
     double range = 1;
     if (!read_number(root, "clip_sample_range", 0, 1e6, &range, error)) return false;
     if (config->clip_sample && range != 1) return error_set(error, ERROR_UNSUPPORTED, "clip_sample_range %g: only 1 is supported", range);
