@@ -32,8 +32,8 @@ void *memory_resize(void *old, size_t size) { return fails_now() ? NULL : reallo
 void memory_free(void *pointer) { free(pointer); }
 
 void *memory_array(size_t count, size_t size) {
-    if (fails_now()) return NULL;
-    return calloc(count ? count : 1, size ? size : 1); /* checks the product */
+    if (fails_now() || (size && count > SIZE_MAX / size)) return NULL;
+    return calloc(count ? count : 1, size ? size : 1);
 }
 
 char *memory_string_n(const char *text, size_t length) {
