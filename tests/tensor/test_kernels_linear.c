@@ -125,13 +125,17 @@ static struct view compute(const struct linear_kernel *kernel, const struct sett
     const struct linear_shape *shape = &setting->shape;
     struct linear_operands operands = setting->operands;
     size_t threads = pool_threads(pool);
-    void *packed = memory_aligned(kernel->packed_size(shape));
-    void *scratch = memory_aligned(kernel->scratch ? kernel->scratch(shape, threads) : 64);
     void *state = NULL;
+    if (kernel->prepare) assert_true(kernel->prepare(shape, threads, &state, NULL));
+    size_t scratch_size = kernel->state_scratch ? kernel->state_scratch(state) : kernel->scratch ? kernel->scratch(shape, threads) : 0;
+    void *packed = memory_aligned(kernel->state_packed_size ? kernel->state_packed_size(state) : kernel->packed_size(shape));
+    void *scratch = memory_aligned(scratch_size ? scratch_size : 64);
     assert_non_null(packed);
     assert_non_null(scratch);
-    if (kernel->prepare) assert_true(kernel->prepare(shape, threads, &state, NULL));
-    kernel->pack(shape, packed);
+    if (kernel->state_pack)
+        kernel->state_pack(shape, state, packed);
+    else
+        kernel->pack(shape, packed);
     operands.weight = packed;
     operands.scratch = scratch;
     operands.out = view_copy(&setting->operands.out, shape->rows, shape->out);

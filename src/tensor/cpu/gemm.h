@@ -74,6 +74,11 @@ static inline size_t gemm_units(const struct gemm_engine *engine, size_t count) 
     return engine->dtype == DTYPE_BF16 ? (count + 1) / 2 : count;
 }
 
+/* A row must be rewritten where its format is another, or where its last unit would reach past its end. */
+static inline bool gemm_must_convert(const struct gemm_engine *engine, enum dtype dtype, size_t length) {
+    return dtype != engine->dtype || (engine->dtype == DTYPE_BF16 && length % 2 != 0);
+}
+
 /* How the result is shared out: tasks of `rows` rows by `panels` panels. */
 struct gemm_tiling {
     size_t rows, row_tasks, panels, panel_tasks;
@@ -97,6 +102,9 @@ size_t gemm_panels(const struct gemm_engine *engine, size_t columns, bool geglu)
 size_t gemm_panel_columns(const struct gemm_engine *engine, size_t columns, bool geglu, size_t panel);
 size_t gemm_weight_depth(const struct gemm_engine *engine, const struct gemm_weight *weight); /* units */
 size_t gemm_packed_size(const struct gemm_engine *engine, const struct gemm_weight *weight);
+/* Multiply `block` by panels [first, end) of `packed`; fills in what the block says of panels and columns. */
+void gemm_panels_run(const struct gemm_engine *engine, struct gemm_block *block, const void *packed, size_t columns, size_t first,
+                     size_t end);
 void gemm_pack(const struct gemm_engine *engine, const struct gemm_weight *weight, void *packed);
 
 #endif

@@ -66,7 +66,9 @@ typedef void tile_function(const struct gemm_rows *a, size_t first_row, const st
     }
 #define TILES(rows) TILE(rows, 1) TILE(rows, 2) TILE(rows, 3) TILE(rows, 4)
 TILES(1)
-TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
+TILES(2)
+TILES(3)
+TILES(4) TILES(5) TILES(6)
 #define TILE_NAMES(rows)                                                                                                                   \
     { tile_##rows##_1, tile_##rows##_2, tile_##rows##_3, tile_##rows##_4 }
     static tile_function *const tiles[GEMM_TILE_ROWS][GEMM_PANEL / LANES] = {TILE_NAMES(1), TILE_NAMES(2), TILE_NAMES(3),

@@ -1,4 +1,4 @@
-/* Weights in panels, and how a product is shared out. */
+/* Weights in panels, and how a product is shared out. For all engines. */
 #include "tensor/cpu/elementary.h"
 #include "tensor/cpu/gemm.h"
 
@@ -96,6 +96,20 @@ void gemm_pack(const struct gemm_engine *engine, const struct gemm_weight *weigh
             }
             out += gemm_units(engine, weight->length[part]) * columns;
         }
+    }
+}
+
+void gemm_panels_run(const struct gemm_engine *engine, struct gemm_block *block, const void *packed, size_t columns, size_t first,
+                     size_t end) {
+    bool geglu = block->finish && block->finish->geglu;
+    size_t results = panel_results(engine, geglu), depth = gemm_depth(&block->a);
+    for (size_t panel = first; panel < end; panel++) {
+        size_t left = columns - panel * results;
+        block->panel = (const unsigned char *)packed + panel * depth * engine->panel * GEMM_UNIT_BYTES;
+        block->panel_columns = gemm_panel_columns(engine, columns, geglu, panel);
+        block->first_column = panel * results;
+        block->columns = left < results ? left : results;
+        engine->block(block);
     }
 }
 

@@ -23,11 +23,6 @@ static const char *accepts(const struct gemm_engine *engine, const struct linear
 
 /* ---- memory ---- */
 
-/* A row must be rewritten where its format is another, or where its last unit would reach past its end. */
-static bool must_convert(const struct gemm_engine *engine, enum dtype dtype, size_t length) {
-    return dtype != engine->dtype || (engine->dtype == DTYPE_BF16 && length % 2 != 0);
-}
-
 struct layout {
     struct gemm_tiling tiling;
     size_t units[2];                  /* of the parts */
@@ -40,8 +35,8 @@ static struct layout layout_of(const struct gemm_engine *engine, const struct li
     struct layout layout = {.units = {gemm_units(engine, shape->in), gemm_units(engine, shape->in2)}};
     layout.tiling = gemm_tiling(shape->samples * shape->rows, gemm_panels(engine, shape->out, shape->geglu), threads);
     size_t rows = layout.tiling.rows, units = 0;
-    if (must_convert(engine, shape->x_dtype, shape->in)) units += layout.units[0];
-    if (shape->in2 && must_convert(engine, shape->x2_dtype, shape->in2)) units += layout.units[1];
+    if (gemm_must_convert(engine, shape->x_dtype, shape->in)) units += layout.units[0];
+    if (shape->in2 && gemm_must_convert(engine, shape->x2_dtype, shape->in2)) units += layout.units[1];
     layout.pointers = round_up(2 * rows * sizeof(unsigned char *));
     layout.converted = round_up(rows * units * GEMM_UNIT_BYTES);
     layout.sums = round_up(gemm_sum_rows(layout.units[0] + layout.units[1], rows) * engine->panel * sizeof(float));
@@ -69,7 +64,7 @@ static unsigned char *place_rows(const struct linear_task *task, const struct vi
                                  const unsigned char **pointer, unsigned char *memory) {
     const struct linear_shape *shape = task->shape;
     size_t length = part ? shape->in2 : shape->in, bytes = task->layout.units[part] * GEMM_UNIT_BYTES;
-    bool convert = must_convert(task->engine, view->dtype, length);
+    bool convert = gemm_must_convert(task->engine, view->dtype, length);
     size_t sample = first / shape->rows, place = first % shape->rows;
     for (size_t r = 0; r < count; r++) {
         pointer[r] = row_read(view, sample, shape->rows, place);
@@ -90,7 +85,7 @@ static void run_task(void *context, size_t number, size_t thread) {
     const struct linear_task *task = context;
     const struct linear_shape *shape = task->shape;
     const struct gemm_tiling *tiling = &task->layout.tiling;
-    size_t total = shape->samples * shape->rows, results = task->engine->panel / (shape->geglu ? 2 : 1);
+    size_t total = shape->samples * shape->rows;
     size_t first = number % tiling->row_tasks * tiling->rows, panel = number / tiling->row_tasks * tiling->panels;
     size_t rows = total - first < tiling->rows ? total - first : tiling->rows;
     size_t end = panel + tiling->panels < task->panels ? panel + tiling->panels : task->panels;
@@ -108,15 +103,7 @@ static void run_task(void *context, size_t number, size_t thread) {
     for (size_t i = 0; i < 2; i++) block.a.units[i] = task->layout.units[i];
     converted = place_rows(task, &task->operands->x, 0, first, rows, pointer, converted);
     if (shape->in2) place_rows(task, &task->operands->x2, 1, first, rows, pointer + tiling->rows, converted);
-    size_t depth = gemm_depth(&block.a);
-    for (; panel < end; panel++) {
-        size_t left = shape->out - panel * results;
-        block.panel = (const unsigned char *)task->operands->weight + panel * depth * task->engine->panel * GEMM_UNIT_BYTES;
-        block.panel_columns = gemm_panel_columns(task->engine, shape->out, shape->geglu, panel);
-        block.first_column = panel * results;
-        block.columns = left < results ? left : results;
-        task->engine->block(&block);
-    }
+    gemm_panels_run(task->engine, &block, task->operands->weight, shape->out, panel, end);
 }
 
 static void run(const struct gemm_engine *engine, const struct linear_shape *shape, const struct linear_operands *operands,
