@@ -51,7 +51,8 @@ struct linear_kernel {
     bool (*prepare)(const struct linear_shape *shape, size_t threads, void **state, struct error *error);
     void (*release)(void *state);
     void (*run)(const struct linear_shape *shape, const struct linear_operands *operands, void *state, struct pool *pool);
-    /* Optional, all three: where only the state knows the layout, in place of packed_size, layout and pack. */
+    /* Optional, all four: where only the state knows, in place of scratch, packed_size, layout and pack. */
+    size_t (*state_scratch)(const void *state);
     size_t (*state_packed_size)(const void *state);
     void (*state_layout)(const void *state, char *text, size_t size);
     void (*state_pack)(const struct linear_shape *shape, const void *state, void *packed);
@@ -86,7 +87,8 @@ struct conv_kernel {
     bool (*prepare)(const struct conv_shape *shape, size_t threads, void **state, struct error *error);
     void (*release)(void *state);
     void (*run)(const struct conv_shape *shape, const struct conv_operands *operands, void *state, struct pool *pool);
-    size_t (*state_packed_size)(const void *state); /* optional, as above */
+    size_t (*state_scratch)(const void *state); /* optional, as above */
+    size_t (*state_packed_size)(const void *state);
     void (*state_layout)(const void *state, char *text, size_t size);
     void (*state_pack)(const struct conv_shape *shape, const void *state, void *packed);
 };

@@ -47,7 +47,10 @@ static bool choose(struct plan *plan, struct operation *operation, struct error 
     size_t threads = pool_threads(plan->options.pool);
     conv->kernel = conv_kernels[plan_choose_row(plan, "conv", conv_row, shape)];
     if (conv->kernel->prepare && !conv->kernel->prepare(shape, threads, &operation->state, error)) return false;
-    operation->scratch_bytes = conv->kernel->scratch ? conv->kernel->scratch(shape, threads) : 0;
+    if (conv->kernel->state_scratch)
+        operation->scratch_bytes = conv->kernel->state_scratch(operation->state);
+    else if (conv->kernel->scratch)
+        operation->scratch_bytes = conv->kernel->scratch(shape, threads);
     return request_weight(plan, operation, error) && plan_request_vector(plan, operation, 0, error);
 }
 

@@ -108,7 +108,7 @@ struct operation {
 };
 
 /* A weight wanted in a kernel's layout: equal keys mean equal bytes. */
-enum { PACKED_NUMBERS = 40, PACKED_LAYOUT = 160 };
+enum { PACKED_NUMBERS = 40, PACKED_LAYOUT = 320 };
 struct packed_key {
     const void *data[LINEAR_WEIGHTS_MAX];
     size_t number[PACKED_NUMBERS];

@@ -47,7 +47,10 @@ static bool choose(struct plan *plan, struct operation *operation, struct error 
     size_t threads = pool_threads(plan->options.pool);
     linear->kernel = linear_kernels[plan_choose_row(plan, "linear", linear_row, shape)];
     if (linear->kernel->prepare && !linear->kernel->prepare(shape, threads, &operation->state, error)) return false;
-    operation->scratch_bytes = linear->kernel->scratch ? linear->kernel->scratch(shape, threads) : 0;
+    if (linear->kernel->state_scratch)
+        operation->scratch_bytes = linear->kernel->state_scratch(operation->state);
+    else if (linear->kernel->scratch)
+        operation->scratch_bytes = linear->kernel->scratch(shape, threads);
     return request_weight(plan, operation, error) && plan_request_vector(plan, operation, 0, error);
 }
 
