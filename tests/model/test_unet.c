@@ -69,6 +69,22 @@ static void guidance_equals_separate_runs(void **state) {
     for (size_t i = 0; i < 5; i++) memory_free(blocks[i]);
 }
 
+/* Both halves of guidance share everything before the first cross-attention, and the text is no part of a step. */
+static void guidance_costs_less_than_two_runs(void **state) {
+    (void)state;
+    struct unet_size size = one;
+    size.results = size.contexts = 2;
+    struct unet_run *single, *guided;
+    struct error error;
+    assert_true(unet_run_create(unet, &options, &one, 0, &single, &error));
+    assert_true(unet_run_create(unet, &options, &size, 0, &guided, &error));
+    double alone = plan_multiply_adds(unet_run_plan(single), unet_run_step_section(single));
+    double both = plan_multiply_adds(unet_run_plan(guided), unet_run_step_section(guided));
+    assert_true(both < 1.95 * alone);
+    unet_run_free(single);
+    unet_run_free(guided);
+}
+
 /* Every sample with a prompt and a mask of its own, guided or not. */
 static void contexts_and_conditions_of_their_own(void **state) {
     (void)state;
@@ -217,6 +233,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tells_what_it_is),
         cmocka_unit_test(guidance_equals_separate_runs),
+        cmocka_unit_test(guidance_costs_less_than_two_runs),
         cmocka_unit_test(contexts_and_conditions_of_their_own),
         cmocka_unit_test(a_run_can_be_used_again),
         cmocka_unit_test(refuses_sizes_that_do_not_fit),
