@@ -102,6 +102,7 @@ export async function startEditor(parts) {
     $("#progress").hidden = $("#status").hidden = $("#cancel").hidden = !painting;
     $("#prompt").hidden = $("#paint").hidden = painting;
     $("#welcome").hidden = current !== "empty";
+    $("#tools").inert = painting || current === "empty";
     $("#download").disabled = current === "empty" || painting;
     for (const button of $$("#results button")) if (painting) button.disabled = true;
     if (!painting) for (const button of $$("#again, #discard, #side-by-side, #strip button")) button.disabled = false;
@@ -172,7 +173,7 @@ export async function startEditor(parts) {
     const mask = await decode(entry.mask);
     changed(app.mask.load(mask));
     $("#prompt").value = entry.prompt;
-    app.form.restore({ ...entry.settings, ...entry.how });
+    app.form.restore({ ...entry.settings, area: entry.how.area, size: entry.how.size });
     const request = { ...await prepare(app.photo, app.mask, entry.how), ...entry.request };
     if (entry.status === "running") return app.painting.resume(entry, request);
     if (entry.outputs.length) app.results.show(entry, request, entry.outputs, await Promise.all(entry.outputs.map(decode)));

@@ -154,11 +154,10 @@ export function createForm(root, changed) {
     look() {
       const input = {};
       for (const name of Object.keys(properties)) if (!ELSEWHERE.includes(name) && value(name) !== null && value(name) !== "") input[name] = value(name);
-      if (!keepSeed) delete input.seed;
       return input;
     },
     restore(input) {
-      for (const [name, next] of Object.entries(input)) if (name in properties && !ELSEWHERE.includes(name)) set(name, next);
+      for (const [name, next] of Object.entries(input)) if (name in controls) set(name, next);
     },
     seedUsed(seed) { if (seed !== null) set("seed", seed); },
   };

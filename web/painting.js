@@ -59,6 +59,7 @@ export function createPainting(app) {
     id = null;
     view.setPatch(null);
     app.mode("edit");
+    $("#paint").focus(); // where it was; the button that had the focus is gone
   }
   function failed(error) {
     end();

@@ -84,7 +84,7 @@ export function createResults(app) {
       $("#strip").replaceChildren(...indices().map((index) => make("button", { "data-index": index, "aria-label": name(index), title: name(index), on: { click: () => { setBeside(false); select(index); } } },
         picture(index, 160))));
       select(0);
-      $("#side-by-side").disabled = false;
+      $('#strip [data-index="0"]').focus();
     },
     // Back to the original and its mask; the results stay in the strip.
     edit() {

@@ -93,7 +93,7 @@ export const words = {
   "keep": "Keep and go on",
   "discard": "Discard",
 
-  "form.area": "Paint",
+  "form.area": "Area",
   "form.area.note": "Around the mask, small things get the model's full attention.",
   "form.area.auto": "Around the mask",
   "form.area.whole": "Whole photo",

@@ -46,7 +46,10 @@ export function createView(stage, changed) {
     place(photoContext);
     photoContext.imageSmoothingEnabled = view.scale * view.ratio < 4;
     photoContext.imageSmoothingQuality = "high";
+    photoContext.shadowColor = "rgba(0, 0, 0, .25)";
+    photoContext.shadowBlur = 14 * view.ratio;
     photoContext.drawImage(level(photo.levels, photo.width), 0, 0, photo.width, photo.height);
+    photoContext.shadowColor = "transparent";
     if (!patch || view.original) return;
     photoContext.save();
     if (view.split !== null) {

@@ -1,0 +1,55 @@
+// What this browser painted survives a reload; so does a painting under way.
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { visit, pixels, openPlain, drag, tool, paint, settle, download, shot } from "./person.mjs";
+
+const photo = { width: 256, height: 192 };
+async function ready(page) {
+  await openPlain(page, photo.width, photo.height);
+  await tool(page, "ellipse");
+  await drag(page, photo, [[80, 60], [180, 140]]);
+}
+async function reload(page) {
+  await page.reload();
+  await page.waitForSelector("body:not(.loading)");
+}
+
+test("the history survives a reload and opens again with settings, mask and results", async () => {
+  const page = await visit();
+  await ready(page);
+  await settle(page, "guidance_scale", 6.5);
+  await paint(page, { prompt: "a lion" });
+  const { file, name } = await download(page);
+  await reload(page);
+  assert.equal(await page.getAttribute("body", "data-mode"), "empty");
+  await page.click("#tab-history");
+  await page.waitForSelector(".entry");
+  assert.match(await page.textContent(".entry b"), /a lion/);
+  await shot(page, "history");
+  await page.click(".entry .picture");
+  await page.waitForSelector("body[data-mode=result]");
+  const again = await download(page);
+  assert.equal(again.name, name);
+  assert.ok((await pixels(page, again.file)).data.equals((await pixels(page, file)).data));
+  assert.equal(await page.inputValue("#prompt"), "a lion");
+  assert.equal(await page.inputValue("#f-guidance_scale"), "6.5");
+  await page.click("[aria-label='Delete from the history']");
+  await page.waitForSelector(".entry", { state: "detached" });
+  await reload(page);
+  await page.click("#tab-history");
+  await page.waitForFunction(() => document.querySelector("#history").textContent.includes("shows up here"));
+  await page.done();
+});
+
+test("a reload in the middle of painting takes it up again", async () => {
+  const page = await visit();
+  await ready(page);
+  await settle(page, "num_inference_steps", 12);
+  await page.click("#paint");
+  await page.waitForFunction(() => /Step [1-9]/.test(document.querySelector("#status").textContent), null, { timeout: 60000 });
+  await reload(page);
+  await page.waitForSelector("body[data-mode=painting]");
+  await page.waitForSelector("body[data-mode=result]", { timeout: 60000 });
+  assert.equal(await page.locator("#strip button").count(), 2);
+  await page.done();
+});

@@ -1,0 +1,91 @@
+// Opening the page and a photo.
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { visit, picture, pixels, openPhoto, openPlain, download, shot, PHONE, URL } from "./person.mjs";
+
+test("the page: small, from this server alone, nothing jumps", async () => {
+  const page = await visit();
+  await page.waitForTimeout(300);
+  const { bytes, shift } = await page.evaluate(async () => {
+    const entries = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
+    const shift = await new Promise((resolve) => {
+      let sum = 0;
+      new PerformanceObserver((list) => { for (const entry of list.getEntries()) sum += entry.value; }).observe({ type: "layout-shift", buffered: true });
+      setTimeout(() => resolve(sum), 100);
+    });
+    return { bytes: entries.reduce((sum, entry) => sum + entry.transferSize, 0), shift };
+  });
+  assert.ok(bytes > 20000 && bytes < 100000, `${bytes} bytes`);
+  assert.equal(shift, 0);
+  await shot(page, "welcome");
+  const answer = await fetch(URL);
+  assert.match(answer.headers.get("content-security-policy"), /default-src 'none'.*script-src 'self'/);
+  assert.doesNotMatch(answer.headers.get("content-security-policy"), /unsafe|\*/);
+  await page.done();
+});
+
+test("a photo by picker, drop and paste", async () => {
+  const page = await visit();
+  const file = await picture(page, { width: 120, height: 80 });
+  const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.click("#welcome-open")]);
+  await chooser.setFiles({ name: "a.png", mimeType: "image/png", buffer: file });
+  await page.waitForSelector("body[data-mode=edit]");
+  for (const [kind, size] of [["drop", 200], ["paste", 240]]) {
+    const next = await picture(page, { width: size, height: 100 });
+    await page.evaluate(({ kind, base64 }) => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))], "b.png", { type: "image/png" }));
+      const event = kind === "drop" ? new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true })
+        : new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true, cancelable: true });
+      document.querySelector("#stage").dispatchEvent(event);
+    }, { kind, base64: next.toString("base64") });
+    await page.waitForFunction((size) => document.querySelector("#live").textContent.includes(`${size} by 100`), size);
+  }
+  await page.done();
+});
+
+test("a sample photo brings its mask and its words", async () => {
+  const page = await visit();
+  await page.click("#samples button >> nth=0");
+  await page.waitForSelector("body[data-mode=edit]");
+  assert.equal(await page.inputValue("#prompt"), "a red apple");
+  await page.waitForFunction(() => !document.querySelector("#undo").disabled);
+  await shot(page, "edit");
+  await page.done();
+});
+
+test("a JPEG that says that it is turned is shown the right way up", async () => {
+  const page = await visit();
+  const plain = await picture(page, { width: 96, height: 64, draw: "halves", type: "image/jpeg" });
+  // EXIF orientation 6: the first row is the right side. So red comes to the top.
+  const tiff = Buffer.from([0x4d, 0x4d, 0, 42, 0, 0, 0, 8, 0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0]);
+  const body = Buffer.concat([Buffer.from("Exif\0\0", "latin1"), tiff]);
+  const segment = Buffer.concat([Buffer.from([0xff, 0xe1, 0, body.length + 2]), body]);
+  await openPhoto(page, Buffer.concat([plain.subarray(0, 2), segment, plain.subarray(2)]), "turned.jpg", "image/jpeg");
+  const { width, height, data } = await pixels(page, (await download(page)).file);
+  assert.deepEqual([width, height], [64, 96]);
+  const top = data.subarray((10 * 64 + 32) * 4), bottom = data.subarray((85 * 64 + 32) * 4);
+  assert.ok(top[0] > 200 && top[2] < 60, "red on top");
+  assert.ok(bottom[2] > 200 && bottom[0] < 60, "blue below");
+  await page.done();
+});
+
+test("what is no picture is refused in words, and the photo stays", async () => {
+  const page = await visit();
+  await openPlain(page);
+  await page.setInputFiles("#file", { name: "x.png", mimeType: "image/png", buffer: Buffer.from("no picture") });
+  await page.waitForSelector("#toast.error:not([hidden])");
+  assert.match(await page.textContent("#toast p"), /PNG, JPEG and WebP/);
+  assert.equal(await page.getAttribute("body", "data-mode"), "edit");
+  await page.done();
+});
+
+test("a phone offers its camera; a desktop does not", async () => {
+  const phone = await visit(PHONE);
+  assert.ok(await phone.isVisible("#welcome-camera"));
+  assert.equal(await phone.getAttribute("#camera", "capture"), "environment");
+  await phone.done();
+  const desktop = await visit();
+  assert.ok(!(await desktop.isVisible("#welcome-camera")));
+  await desktop.done();
+});

@@ -1,0 +1,128 @@
+// Painting: what is sent, progress, preview, queue, cancel.
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { visit, picture, pixels, openPhoto, openPlain, drag, tool, paint, settle, download, mask, shot, URL } from "./person.mjs";
+
+const photo = { width: 320, height: 240 };
+async function ready(page, width = 320, height = 240) {
+  const file = await openPlain(page, width, height);
+  await tool(page, "ellipse");
+  await drag(page, { width, height }, [[width * 0.3, height * 0.3], [width * 0.7, height * 0.75]]);
+  return file;
+}
+const different = (a, b, where) => {
+  let inside = 0, outside = 0;
+  for (let i = 0; i < a.data.length; i += 4) {
+    const same = a.data[i] === b.data[i] && a.data[i + 1] === b.data[i + 1] && a.data[i + 2] === b.data[i + 2];
+    if (same) continue;
+    if (where.data[i] > 0) inside++;
+    else outside++;
+  }
+  return { inside, outside };
+};
+
+test("progress, time left, a forming picture; and only what is masked changes in the file", async () => {
+  const page = await visit();
+  const file = await ready(page, 321, 243); // no multiple of 8
+  const masked = await mask(page);
+  await settle(page, "num_inference_steps", 8);
+  await page.fill("#prompt", "a red apple");
+  const previews = [];
+  page.on("response", (answer) => { if (/preview/.test(answer.url()) && answer.ok()) previews.push(answer.url()); });
+  await page.keyboard.press("Control+Enter");
+  await page.waitForFunction(() => /Step [1-8] of 8 · about .* left/.test(document.querySelector("#status").textContent), null, { timeout: 60000 });
+  assert.ok(Number(await page.getAttribute("#progress", "aria-valuenow")) > 0);
+  await shot(page, "painting");
+  await page.waitForSelector("body[data-mode=result]", { timeout: 60000 });
+  assert.ok(previews.length > 0, "previews came");
+  assert.match(await page.textContent("#live"), /Done/);
+  await shot(page, "result");
+  const before = await pixels(page, file), { name, file: png } = await download(page);
+  const after = await pixels(page, png);
+  assert.match(name, /^inpaintd-\d+\.png$/);
+  assert.deepEqual([after.width, after.height], [321, 243]);
+  const { inside, outside } = different(before, after, masked);
+  assert.equal(outside, 0);
+  assert.ok(inside > masked.area * 0.8, `${inside} of ${masked.area} changed`);
+  await page.done();
+});
+
+test("the whole photo at full size: the server's own promise, seen from the file", async () => {
+  const page = await visit();
+  const file = await ready(page, 203, 150);
+  const masked = await mask(page);
+  await page.selectOption("#f-area", "whole");
+  await page.selectOption("#f-size", "0");
+  const [request] = await Promise.all([page.waitForRequest((one) => one.method() === "POST" && one.url().endsWith("/v1/predictions")), paint(page)]);
+  const { input } = request.postDataJSON();
+  const sent = await pixels(page, Buffer.from(input.image.split(",")[1], "base64"));
+  assert.deepEqual([sent.width, sent.height], [208, 152], "made up to whole blocks of 8");
+  assert.equal(input.prompt, "a red apple");
+  assert.equal(input.num_inference_steps, 2);
+  const { outside, inside } = different(await pixels(page, file), await pixels(page, (await download(page)).file), masked);
+  assert.equal(outside, 0);
+  assert.ok(inside > 0);
+  await page.done();
+});
+
+test("a big photo is sent small around its mask and keeps its size", async () => {
+  const page = await visit();
+  const big = { width: 2000, height: 1500 };
+  await openPhoto(page, await picture(page, { ...big, type: "image/jpeg" }), "big.jpg", "image/jpeg");
+  await tool(page, "rectangle");
+  await drag(page, big, [[900, 600], [1200, 900]]);
+  const [request] = await Promise.all([page.waitForRequest((one) => one.method() === "POST" && one.url().endsWith("/v1/predictions")), paint(page)]);
+  const sent = await pixels(page, Buffer.from(request.postDataJSON().input.image.split(",")[1], "base64"));
+  assert.deepEqual([sent.width, sent.height], [256, 256]);
+  const after = await pixels(page, (await download(page)).file);
+  assert.deepEqual([after.width, after.height], [2000, 1500]);
+  await page.done();
+});
+
+test("paint outside the mask instead", async () => {
+  const page = await visit();
+  const file = await ready(page);
+  const masked = await mask(page);
+  await page.check("#f-invert_mask");
+  await paint(page);
+  const before = await pixels(page, file), after = await pixels(page, (await download(page)).file);
+  for (let i = 3; i < masked.data.length; i += 4) masked.data[i - 3] = 255 - masked.data[i - 3];
+  const { outside, inside } = different(before, after, masked);
+  assert.equal(outside, 0);
+  assert.ok(inside > 320 * 240 * 0.5);
+  await page.done();
+});
+
+test("cancel stops it, on the server too, and says so", async () => {
+  const page = await visit();
+  await ready(page);
+  await settle(page, "num_inference_steps", 400);
+  const [answer] = await Promise.all([page.waitForResponse((one) => one.request().method() === "POST" && one.url().endsWith("/v1/predictions")), page.click("#paint")]);
+  const { id } = await answer.json();
+  await page.waitForFunction(() => /Step [1-9]\d* of 400/.test(document.querySelector("#status").textContent), null, { timeout: 60000 });
+  const start = Date.now();
+  await page.click("#cancel");
+  await page.waitForSelector("body[data-mode=edit]");
+  assert.ok(Date.now() - start < 5000);
+  assert.match(await page.textContent("#toast p"), /Stopped/);
+  assert.equal((await (await fetch(`${URL}/v1/predictions/${id}`)).json()).status, "canceled");
+  assert.ok((await mask(page)).area > 0, "the mask is still there");
+  await page.done();
+});
+
+test("a busy server: the place in the queue", async () => {
+  const page = await visit();
+  await ready(page);
+  const small = `data:image/png;base64,${(await picture(page, { width: 64, height: 64 })).toString("base64")}`;
+  const post = async () => (await fetch(`${URL}/v1/predictions`, {
+    method: "POST", headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ version: "e490d072a34a94a11e9711ed5a6ba621c3fab884eda1665d9d3a282d65a21180", input: { image: small, mask: small, num_inference_steps: 500 } }),
+  })).json();
+  const others = [await post(), await post()];
+  await settle(page, "num_inference_steps", 1);
+  await page.click("#paint");
+  await page.waitForFunction(() => document.querySelector("#status").textContent === "2 before you in the queue…", null, { timeout: 20000 });
+  for (const { id } of others.reverse()) await fetch(`${URL}/v1/predictions/${id}/cancel`, { method: "POST" });
+  await page.waitForSelector("body[data-mode=result]", { timeout: 60000 });
+  await page.done();
+});
