@@ -121,8 +121,19 @@ static bool paint(const struct paint_settings *settings, inpaint_model *model, c
     return fine;
 }
 
+/* Painting takes long: a folder that is not there must be said before, not after. */
+static bool check_output(const struct paint_settings *settings, struct error *error) {
+    const char *slash = strrchr(settings->out, '/');
+    char *folder = slash ? memory_string_n(settings->out, (size_t)(slash - settings->out) + 1) : memory_string(".");
+    if (!folder) return error_set(error, ERROR_MEMORY, "out of memory");
+    bool fine = access(folder, W_OK) == 0 || error_from_errno(error, "can't write %s", settings->out);
+    memory_free(folder);
+    return fine;
+}
+
 static bool run(struct paint_settings *settings, struct error *error) {
     uint16_t random;
+    if (!check_output(settings, error)) return false;
     if (!settings->seed_given) {
         if (!random_bytes(&random, sizeof random, error)) return false;
         settings->seed = random; /* 16 bits, as the hosted model draws it */

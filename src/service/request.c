@@ -94,8 +94,8 @@ void answer_header(struct request *request, const char *name, const char *value)
 
 static bool answer_heap(struct request *request, unsigned status, const char *type, char *text) {
     if (text == NULL) return answer_response(request, 500, NULL);
-    struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback(strlen(text), text, free);
-    if (response == NULL) free(text);
+    struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback(strlen(text), text, memory_free);
+    if (response == NULL) memory_free(text);
     answer_response(request, status, response);
     answer_header(request, "Content-Type", type);
     answer_header(request, "Cache-Control", "no-store");
@@ -117,7 +117,7 @@ bool answer_problem_json(struct request *request, unsigned status, json_t *body)
 }
 
 bool answer_text(struct request *request, unsigned status, const char *type, const char *text) {
-    return answer_heap(request, status, type, strdup(text));
+    return answer_heap(request, status, type, memory_string(text));
 }
 
 bool answer_empty(struct request *request, unsigned status) {

@@ -54,7 +54,7 @@ static void write_done(struct buffer *out, const struct sse_view *view, const st
             json_t *detail = json_pack("{s:s}", "detail", failure == NULL ? "Prediction failed." : failure);
             char *text = detail == NULL ? NULL : json_dumps(detail, JSON_COMPACT);
             sse_write(out, "error", event->created, number, text == NULL ? "{}" : text);
-            free(text);
+            memory_free(text);
             json_decref(detail);
         }
     }

@@ -68,7 +68,7 @@ static void delivery_free(struct webhooks *webhooks, struct delivery *delivery) 
         curl_easy_cleanup(delivery->curl);
     }
     curl_slist_free_all(delivery->headers);
-    free(delivery->body);
+    memory_free(delivery->body);
     memory_free(delivery->webhook.url);
     memory_free(delivery);
 }
@@ -255,23 +255,25 @@ static void collect(struct webhooks *webhooks) {
     }
 }
 
+/* How long nothing needs to be done, unless the store changes or a delivery goes on. */
+static int idle_milliseconds(struct webhooks *webhooks) {
+    int64_t due = 0, now = time_wall();
+    if (!store_webhooks_due(webhooks->store, &due, NULL) || due == 0 || due - now > (int64_t)SLEEP_MAX_MS * 1000) return SLEEP_MAX_MS;
+    if (due > now) return (int)((due - now) / 1000) + 1;
+    return webhooks->count >= IN_FLIGHT_MAX ? 100 : 0;
+}
+
 static void *send_all(void *argument) {
     struct webhooks *webhooks = argument;
     while (!webhooks->stopping) {
-        int64_t due = 0, now = time_wall();
-        int running, sleep = SLEEP_MAX_MS;
-        if (!store_webhooks_due(webhooks->store, &due, NULL)) due = 0;
-        if (due != 0 && due <= now) {
-            claim(webhooks);
-            if (!store_webhooks_due(webhooks->store, &due, NULL)) due = 0;
-        }
+        int running, idle = idle_milliseconds(webhooks);
+        if (idle == 0) claim(webhooks);
         begin_what_can(webhooks);
         curl_multi_perform(webhooks->multi, &running);
         collect(webhooks);
         begin_what_can(webhooks);
-        if (due != 0 && due - time_wall() < (int64_t)SLEEP_MAX_MS * 1000) sleep = (int)((due - time_wall()) / 1000) + 1;
-        if (sleep < 1) sleep = webhooks->count >= IN_FLIGHT_MAX ? 100 : 1;
-        curl_multi_poll(webhooks->multi, NULL, 0, sleep, NULL);
+        idle = idle_milliseconds(webhooks);
+        if (idle > 0) curl_multi_poll(webhooks->multi, NULL, 0, idle, NULL);
     }
     return NULL;
 }

@@ -46,7 +46,7 @@ static size_t standard_width(uint32_t code, uint32_t out[4]) {
     size_t length = 4;
     uint32_t *made = u32_normalize(UNINORM_NFKC, &code, 1, out, &length);
     if (made == out) return length;
-    free(made); /* did not fit: no such form does that */
+    memory_free(made); /* did not fit: no such form does that */
     out[0] = code;
     return 1;
 }
@@ -121,7 +121,7 @@ static void normalize(struct codes *text) {
     if (!made) return;
     text->length = 0;
     codes_append_all(text, made, length);
-    free(made);
+    memory_free(made);
 }
 
 /* ==== The text ==== */

@@ -77,7 +77,7 @@ static bool find_bytes(struct vocabulary *vocabulary, const json_t *tokens, stru
         char name[4 + sizeof WORD_END];
         size_t length = code_utf8(characters[byte], (unsigned char *)name);
         for (int last = 0; last < 2; last++) {
-            strcpy(name + length, last ? WORD_END : "");
+            snprintf(name + length, sizeof name - length, "%s", last ? WORD_END : "");
             vocabulary->byte[last][byte] = find_token(tokens, name);
             if (vocabulary->byte[last][byte] < 0)
                 return error_set(error, ERROR_FORMAT, "byte %u has no token (%s) in the vocabulary", byte, name);

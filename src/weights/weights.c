@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -183,7 +184,7 @@ static const char *shape_text(int rank, const size_t *shape, char text[SHAPE_TEX
     buffer_text(&buffer, "[");
     for (int i = 0; i < rank; i++) buffer_format(&buffer, i ? ", %zu" : "%zu", shape[i]);
     buffer_text(&buffer, "]");
-    strcpy(text, buffer.failed ? "[?]" : buffer.data);
+    snprintf(text, SHAPE_TEXT_SIZE, "%s", buffer.failed ? "[?]" : buffer.data);
     buffer_free(&buffer);
     return text;
 }

@@ -82,7 +82,8 @@ paint 0 out.webp --mask out.jpg -o again.png
 paint 0 "$golden/image-0.png" --mask "$golden/mask-0.png" -p "$(printf 'word %.0s' $(seq 2000))" -o long.png
 check "the cut is said" grep -q 'truncated' err
 paint 0 "$golden/image-0.png" --mask "$golden/mask-0.png" -p "$(printf '\377\376 broken')" -o broken.png
-paint 1 "$golden/image-0.png" --mask "$golden/mask-0.png" -o no/such/folder.png || true
+paint 3 "$golden/image-0.png" --mask "$golden/mask-0.png" -o no/such/folder.png
+check "said before painting" test ! "$(grep step err)"
 
 # Ctrl-C: leaves within a step, exit code 130, no file.
 "$program" paint "$golden/pipeline-3-image.png" --mask "$golden/pipeline-3-mask.png" --model "$tiny" --steps 1000 --dtype f32 --no-safety -o stopped.png >out 2>err &
