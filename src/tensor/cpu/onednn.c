@@ -170,11 +170,14 @@ size_t onednn_offset(const dnnl_memory_desc_t *weights, int dimension, size_t po
     return offset + position * (size_t)blocking->strides[dimension];
 }
 
-void onednn_put(const dnnl_memory_desc_t *weights, void *packed, size_t offset, float value) {
-    if (weights->data_type == dnnl_bf16)
-        ((uint16_t *)packed)[offset] = bf16_from_f32(value);
-    else
-        ((float *)packed)[offset] = value;
+void onednn_scatter(const dnnl_memory_desc_t *weights, void *packed, size_t first, const size_t *offset, const float *value, size_t count) {
+    if (weights->data_type == dnnl_bf16) {
+        uint16_t *to = (uint16_t *)packed + first;
+        for (size_t i = 0; i < count; i++) to[offset[i]] = bf16_from_f32(value[i]);
+    } else {
+        float *to = (float *)packed + first;
+        for (size_t i = 0; i < count; i++) to[offset[i]] = value[i];
+    }
 }
 
 void onednn_point_weights(dnnl_memory_t memory, const void *packed) {

@@ -61,7 +61,8 @@ void onednn_layout_text(const dnnl_memory_desc_t *weights, char *text, size_t si
  * its dimensions. What no element fills must be 0. */
 size_t onednn_offset(const dnnl_memory_desc_t *weights, int dimension, size_t position);
 enum { ONEDNN_CHUNK = 256 }; /* numbers to read at a time while packing */
-void onednn_put(const dnnl_memory_desc_t *weights, void *packed, size_t offset, float value);
+/* Write count numbers at first + offset[i] elements, in the layout's type. */
+void onednn_scatter(const dnnl_memory_desc_t *weights, void *packed, size_t first, const size_t *offset, const float *value, size_t count);
 /* Let a memory object show packed weights. */
 void onednn_point_weights(dnnl_memory_t memory, const void *packed);
 

@@ -150,7 +150,6 @@ static bool describe_piece(const struct conv_shape *shape, const struct pieces *
     dnnl_dims_t bias_dims = {(int64_t)out}, strides = {(int64_t)shape->stride, (int64_t)shape->stride};
     dnnl_dims_t before = {(int64_t)band->pad_top, (int64_t)shape->pad_left};
     dnnl_dims_t after = {(int64_t)band->pad_bottom, (int64_t)pieces->pad_right};
-    /* A stride may leave pixels at the right that nothing sees; oneDNN wants sizes that come out even with the padding. */
     if (!describe_picture(&piece->src, pieces->c[part], band->in_rows, shape->up_w, narrow) ||
         !describe_picture(&piece->dst, out, band->rows, shape->out_w, narrow_result) ||
         dnnl_memory_desc_init_by_tag(&piece->bias, 1, bias_dims, dnnl_f32, dnnl_x) != dnnl_success)
@@ -304,23 +303,21 @@ static void state_layout(const void *context, char *text, size_t size) {
     if (kind_exists(&state->pieces, LAST, 0)) onednn_layout_text(&state->primitive[0][LAST][0].weights, text, size);
 }
 
-/* Weights [first_out, ...) x [first_in, ...) of the whole. */
-static void pack_piece(const struct tensor *weight, const dnnl_memory_desc_t *weights, size_t taps_w, size_t first_out, size_t first_in,
-                       void *packed) {
-    size_t taps = (size_t)(weights->dims[2] * weights->dims[3]), weight_in = weight->shape[1];
-    size_t count = (size_t)weights->dims[1] * taps;
-    for (size_t out = 0; out < (size_t)weights->dims[0]; out++) {
-        size_t of_out = onednn_offset(weights, 0, out);
-        for (size_t first = 0; first < count; first += ONEDNN_CHUNK) {
-            size_t part = count - first < ONEDNN_CHUNK ? count - first : ONEDNN_CHUNK;
+/* Weights [first_out, ...) x [first_in, ...) of the whole. Of one output they are one run of numbers. */
+static void pack_piece(const struct tensor *weight, const dnnl_memory_desc_t *weights, size_t first_out, size_t first_in, void *packed) {
+    size_t taps_w = (size_t)weights->dims[3], taps = (size_t)weights->dims[2] * taps_w, weight_in = weight->shape[1];
+    size_t run = (size_t)weights->dims[1] * taps;
+    for (size_t first = 0; first < run; first += ONEDNN_CHUNK) {
+        size_t count = run - first < ONEDNN_CHUNK ? run - first : ONEDNN_CHUNK, offset[ONEDNN_CHUNK];
+        for (size_t i = 0; i < count; i++) {
+            size_t tap = (first + i) % taps;
+            offset[i] = onednn_offset(weights, 1, (first + i) / taps) + onednn_offset(weights, 2, tap / taps_w) +
+                        onednn_offset(weights, 3, tap % taps_w);
+        }
+        for (size_t out = 0; out < (size_t)weights->dims[0]; out++) {
             float value[ONEDNN_CHUNK];
-            tensor_read_f32(weight, ((first_out + out) * weight_in + first_in) * taps + first, part, value);
-            for (size_t i = 0; i < part; i++) {
-                size_t tap = (first + i) % taps;
-                size_t offset = of_out + onednn_offset(weights, 1, (first + i) / taps) + onednn_offset(weights, 2, tap / taps_w) +
-                                onednn_offset(weights, 3, tap % taps_w);
-                onednn_put(weights, packed, offset, value[i]);
-            }
+            tensor_read_f32(weight, ((first_out + out) * weight_in + first_in) * taps + first, count, value);
+            onednn_scatter(weights, packed, onednn_offset(weights, 0, out), offset, value, count);
         }
     }
 }
@@ -332,7 +329,7 @@ static void state_pack(const struct conv_shape *shape, const void *context, void
     for (int part = 0; part < pieces->parts; part++)
         for (size_t i = 0; i < pieces->channel_pieces; i++) {
             unsigned char *to = (unsigned char *)packed + state->packed_first[part] + i * state->packed_piece[part];
-            pack_piece(shape->weight, &state->primitive[0][channel_kind(pieces, i)][part].weights, shape->kw, i * pieces->channels[FULL],
+            pack_piece(shape->weight, &state->primitive[0][channel_kind(pieces, i)][part].weights, i * pieces->channels[FULL],
                        shape->weight_first + (part ? shape->c : 0), to);
         }
 }

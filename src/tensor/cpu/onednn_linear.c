@@ -248,7 +248,7 @@ static void pack_piece(const struct linear_shape *shape, const dnnl_memory_desc_
             int which = 0;
             while (of_row >= shape->weight[which]->shape[0]) of_row -= shape->weight[which++]->shape[0];
             tensor_read_f32(shape->weight[which], of_row * shape->weight[which]->shape[1] + first + k, count, value);
-            for (size_t i = 0; i < count; i++) onednn_put(weights, packed, offset[i] + column_offset, value[i]);
+            onednn_scatter(weights, packed, column_offset, offset, value, count);
         }
     }
 }
