@@ -1,0 +1,343 @@
+/* What only the SQLite backend has: its file, its versions, and several processes and threads at it. */
+#include "fixture.h"
+
+#include <pthread.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+static void execute(const char *folder, const char *sql) {
+    sqlite3 *database;
+    char *path = memory_format("%s/store.db", folder);
+    assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(database, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(database);
+    memory_free(path);
+}
+
+struct place {
+    char folder[64], url[128];
+};
+
+static int make_place(void **state) {
+    struct place *place = memory_zero(sizeof *place);
+    make_folder(place->folder);
+    make_store_url(place->folder, place->url);
+    *state = place;
+    return 0;
+}
+
+static int remove_place(void **state) {
+    remove_folder(((struct place *)*state)->folder);
+    memory_free(*state);
+    return 0;
+}
+
+static void test_urls(void **state) {
+    struct place *place = *state;
+    struct store *store;
+    ASSERT_ERROR(ERROR_UNSUPPORTED, store_open("postgres://localhost/x", &store, error));
+    ASSERT_ERROR(ERROR_UNSUPPORTED, store_open("postgresql://localhost/x", &store, error));
+    ASSERT_ERROR(ERROR_ARGUMENT, store_open("", &store, error));
+    ASSERT_ERROR(ERROR_NOT_FOUND, store_open("/nowhere/at/all/store.db", &store, error));
+    ASSERT_OK(store_open(place->url + strlen("sqlite:"), &store, error));
+    store_close(store);
+    store_close(NULL);
+}
+
+static void test_only_its_owner_reads_it(void **state) {
+    struct place *place = *state;
+    struct store *store;
+    struct stat status;
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-wake"};
+    ASSERT_OK(store_open(place->url, &store, error));
+    for (size_t i = 0; i < 4; i++) {
+        char *path = memory_format("%s/store.db%s", place->folder, suffixes[i]);
+        assert_int_equal(stat(path, &status), 0);
+        assert_int_equal(status.st_mode & 0777, 0600);
+        memory_free(path);
+    }
+    store_close(store);
+}
+
+static void test_foreign_files_are_refused(void **state) {
+    struct place *place = *state;
+    struct store *store;
+    execute(place->folder, "CREATE TABLE recipes (name TEXT)");
+    ASSERT_ERROR(ERROR_FORMAT, store_open(place->url, &store, error));
+    assert_null(store);
+    char *path = memory_format("%s/store.db", place->folder);
+    FILE *file = fopen(path, "w");
+    for (int i = 0; i < 2000; i++) fputs("this is no database ", file);
+    fclose(file);
+    ASSERT_ERROR(ERROR_FORMAT, store_open(place->url, &store, error));
+    memory_free(path);
+}
+
+static void test_newer_files_are_refused(void **state) {
+    struct place *place = *state;
+    struct store *store;
+    ASSERT_OK(store_open(place->url, &store, error));
+    store_close(store);
+    execute(place->folder, "PRAGMA user_version = 999");
+    ASSERT_ERROR(ERROR_UNSUPPORTED, store_open(place->url, &store, error));
+}
+
+static void test_damage_is_noticed(void **state) {
+    struct place *place = *state;
+    struct store *store;
+    prediction_id id;
+    ASSERT_OK(store_open(place->url, &store, error));
+    for (int i = 0; i < 50; i++) create_plain(store, id);
+    store_close(store);
+    char *path = memory_format("%s/store.db", place->folder);
+    FILE *file = fopen(path, "r+");
+    for (long offset = 3 * 4096; offset < 12 * 4096; offset += 4096) {
+        fseek(file, offset, SEEK_SET);
+        for (int i = 0; i < 512; i++) fputs("xyz", file);
+    }
+    fclose(file);
+    memory_free(path);
+    struct error problem = {.code = ERROR_NONE};
+    if (store_open(place->url, &store, &problem)) {
+        assert_false(store_check(store, &problem));
+        store_close(store);
+    }
+    assert_true(strlen(problem.message) > 0);
+}
+
+/* Each invariant is broken by hand, and found. */
+static void test_checks_find_what_is_broken(void **state) {
+    static const char *const damage[] = {
+        "UPDATE predictions SET status = 7",
+        "UPDATE predictions SET status = 2 WHERE status = 1",
+        "UPDATE predictions SET completed = 0 WHERE status = 2",
+        "UPDATE predictions SET output = NULL WHERE status = 2",
+        "UPDATE predictions SET error = 'x' WHERE status = 2",
+        "UPDATE predictions SET attempt = 9 WHERE status = 1",
+        "UPDATE predictions SET worker = NULL WHERE status = 1",
+        "UPDATE predictions SET preview = 'x' WHERE status = 2",
+        "UPDATE predictions SET logs = logs || 'more'",
+        "DELETE FROM events WHERE kind = 0",
+        "DELETE FROM events WHERE kind = 1",
+        "DELETE FROM events WHERE kind = 4",
+        "UPDATE events SET data = 'failed' WHERE kind = 4",
+        "INSERT INTO events (prediction, created, kind, data) SELECT id, 1, 2, '' FROM predictions WHERE status = 2",
+        "INSERT INTO events (prediction, created, kind, data) SELECT id, 1, 4, 'succeeded' FROM predictions WHERE status = 2",
+        "INSERT INTO events (prediction, created, kind, data) VALUES ('nobody', 1, 4, '')",
+        "INSERT INTO events (prediction, created, kind, data) SELECT id, 1, k, 'x' FROM predictions, (SELECT 3 AS k UNION ALL SELECT 3) "
+        "WHERE status = 1",
+        "UPDATE predictions SET webhook_events = 1",
+        "INSERT INTO webhooks (id, prediction, event, created, due) SELECT 'again' || event, prediction, event, 1, 1 FROM webhooks",
+        "DELETE FROM blob_uses",
+        "INSERT INTO blob_garbage (blob) SELECT blob FROM blob_uses",
+        "INSERT INTO blob_uses (blob, user) VALUES ('x', 'nobody')",
+    };
+    struct place *place = *state;
+    char *path = memory_format("%s/store.db", place->folder);
+    for (size_t i = 0; i < sizeof damage / sizeof damage[0]; i++) {
+        struct store *store;
+        prediction_id done, running;
+        ASSERT_OK(store_open(place->url, &store, error));
+        create_with_webhook(store, WEBHOOK_ALL, done);
+        struct lease lease = claim_this(store, done, 60);
+        ASSERT_OK(store_log(store, &lease, "line\n", error));
+        finish_with(store, &lease, "outp.png");
+        create_plain(store, running);
+        claim_this(store, running, 60);
+        ASSERT_OK(store_check(store, error));
+        execute(place->folder, damage[i]);
+        struct error problem = {.code = ERROR_NONE};
+        if (store_check(store, &problem)) fail_msg("not noticed: %s", damage[i]);
+        assert_int_equal(problem.code, ERROR_INTERNAL);
+        store_close(store);
+        unlink(path);
+    }
+    memory_free(path);
+}
+
+/* ---- several at once ---- */
+
+enum { CREATORS = 3, WORKERS = 3, EACH = 40 };
+
+struct crew {
+    struct store *store;
+    pthread_mutex_t lock;
+    int claimed;
+};
+
+static void *create_many(void *user) {
+    struct crew *crew = user;
+    for (int i = 0; i < EACH; i++) {
+        prediction_id id;
+        create_plain(crew->store, id);
+    }
+    return NULL;
+}
+
+static bool is_over(struct crew *crew, int more) {
+    pthread_mutex_lock(&crew->lock);
+    crew->claimed += more;
+    bool over = crew->claimed == CREATORS * EACH;
+    pthread_mutex_unlock(&crew->lock);
+    return over;
+}
+
+static void *work_many(void *user) {
+    struct crew *crew = user;
+    uint32_t seen = 0;
+    struct lease lease;
+    while (!is_over(crew, 0)) {
+        if (!claim_any(crew->store, "thread", 60, &lease)) {
+            store_wait(crew->store, &seen, 100);
+            continue;
+        }
+        ASSERT_OK(store_log(crew->store, &lease, "a line\n", error));
+        finish_with(crew->store, &lease, "aaaa.png");
+        is_over(crew, 1);
+    }
+    return NULL;
+}
+
+static void test_threads_share_a_handle(void **state) {
+    struct fixture *fixture = *state;
+    struct crew crew = {.store = fixture->store, .lock = PTHREAD_MUTEX_INITIALIZER};
+    pthread_t threads[CREATORS + WORKERS];
+    size_t starting, processing, before;
+    for (size_t i = 0; i < CREATORS + WORKERS; i++) pthread_create(&threads[i], NULL, i < CREATORS ? create_many : work_many, &crew);
+    for (size_t i = 0; i < CREATORS + WORKERS; i++) pthread_join(threads[i], NULL);
+    ASSERT_OK(store_queue(fixture->store, NULL, &starting, &processing, &before, error));
+    assert_true(starting == 0 && processing == 0);
+}
+
+/* A process of its own: opens the store and finishes what it can get, telling each id on `pipe`. */
+static int work_alone(const char *url, int channel) {
+    struct store *store;
+    struct error problem;
+    uint32_t seen = 0;
+    char name[64];
+    json_t *output = json_pack("[s]", "aaaa.png");
+    snprintf(name, sizeof name, "process-%ld", (long)getpid());
+    if (!store_open(url, &store, &problem)) return 1;
+    for (int idle = 0; idle < 20;) {
+        struct lease lease;
+        struct prediction prediction;
+        bool found;
+        if (!store_claim(store, name, 60, &lease, &prediction, &found, &problem)) return 2;
+        prediction_free(&prediction);
+        if (!found) {
+            idle += !store_wait(store, &seen, 50);
+            continue;
+        }
+        idle = 0;
+        if (!store_log(store, &lease, "a line\n", &problem) ||
+            !store_finish(store, &lease, PREDICTION_SUCCEEDED, output, NULL, 1, &problem))
+            return 3;
+        if (write(channel, lease.id, sizeof lease.id) != sizeof lease.id) return 4;
+    }
+    store_close(store);
+    json_decref(output);
+    return 0;
+}
+
+static void test_processes_share_a_store(void **state) {
+    struct place *place = *state;
+    enum { PROCESSES = 3, COUNT = 100 };
+    int channel[2], result;
+    pid_t children[PROCESSES];
+    static prediction_id ids[COUNT], done[COUNT + 1];
+    struct store *store;
+    assert_int_equal(pipe(channel), 0);
+    for (size_t i = 0; i < PROCESSES; i++) {
+        children[i] = fork();
+        if (children[i] == 0) _exit(work_alone(place->url, channel[1]));
+        assert_true(children[i] > 0);
+    }
+    close(channel[1]);
+    ASSERT_OK(store_open(place->url, &store, error)); /* all four make the file at once */
+    for (size_t i = 0; i < COUNT; i++) create_plain(store, ids[i]);
+    size_t count = 0;
+    while (count <= COUNT && read(channel[0], done[count], sizeof done[0]) == sizeof done[0]) count++;
+    assert_int_equal(count, COUNT);
+    for (size_t i = 0; i < PROCESSES; i++) {
+        assert_int_equal(waitpid(children[i], &result, 0), children[i]);
+        assert_int_equal(result, 0);
+    }
+    for (size_t i = 0; i < COUNT; i++) { /* each by one of them, once */
+        assert_int_equal(status_of(store, ids[i]), PREDICTION_SUCCEEDED);
+        for (size_t j = 0; j < i; j++) assert_string_not_equal(done[i], done[j]);
+    }
+    ASSERT_OK(store_check(store, error));
+    store_close(store);
+    close(channel[0]);
+}
+
+/* ---- size ---- */
+
+/* A page of a long list costs what a page of a short one does. */
+static double seconds_of_a_page(struct store *store, const struct store_list *list) {
+    double best = 1e9;
+    for (int i = 0; i < 5; i++) {
+        struct prediction *page;
+        size_t count;
+        bool more;
+        int64_t began = time_monotonic();
+        ASSERT_OK(store_list(store, list, &page, &count, &more, error));
+        double seconds = (double)(time_monotonic() - began) / 1e6;
+        if (seconds < best) best = seconds;
+        predictions_free(page, count);
+    }
+    return best;
+}
+
+static void test_long_lists_stay_quick(void **state) {
+    struct place *place = *state;
+    struct store *store;
+    const int64_t thousands = getenv("INPAINT_SOAK") ? 1000 : 50;
+    ASSERT_OK(store_open(place->url, &store, error));
+    struct store_list newest = {.limit = 100}, owned = {.limit = 100, .owner = "rare"}, web = {.limit = 100, .web_only = true},
+                      bounded = {.limit = 100, .after = 1000100, .before = 1000400},
+                      deep = {.limit = 100, .cursor_created = 1000500, .cursor_id = "p"};
+    for (int round = 0; round < 2; round++) {
+        char sql[1024];
+        snprintf(
+            sql, sizeof sql,
+            "WITH RECURSIVE n(i) AS (SELECT %d UNION ALL SELECT i + 1 FROM n WHERE i < %lld) INSERT INTO predictions (id, owner, model,"
+            " version, input, from_web, created, deadline, webhook_events, data_uri_output, status, completed)"
+            " SELECT printf('p%%025d', i), iif(i %% 1000 = 0, 'rare', ''), 'm', 'v', '{}', i %% 1000 = 1, 1000000 + i, 0, 0, 0, 4,"
+            " 1000000 + i FROM n",
+            round ? 1001 : 1, round ? (long long)thousands * 1000 : 1000LL);
+        execute(place->folder, sql);
+        double limit = 0.05; /* seconds; a scan of all the rows takes longer by far */
+        assert_true(seconds_of_a_page(store, &newest) < limit);
+        assert_true(seconds_of_a_page(store, &owned) < limit);
+        assert_true(seconds_of_a_page(store, &web) < limit);
+        assert_true(seconds_of_a_page(store, &bounded) < limit);
+        assert_true(seconds_of_a_page(store, &deep) < limit);
+        int64_t began = time_monotonic();
+        struct lease lease;
+        assert_false(claim_any(store, "worker", 60, &lease));
+        struct prediction prediction;
+        ASSERT_OK(store_get(store, "p0000000000000000000000500", NULL, &prediction, error));
+        prediction_free(&prediction);
+        assert_true(time_monotonic() - began < 50000);
+    }
+    store_close(store);
+}
+
+#define PLACED(test) cmocka_unit_test_setup_teardown(test, make_place, remove_place)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        PLACED(test_processes_share_a_store), /* first: it forks, and there are no threads yet */
+        PLACED(test_urls),
+        PLACED(test_only_its_owner_reads_it),
+        PLACED(test_foreign_files_are_refused),
+        PLACED(test_newer_files_are_refused),
+        PLACED(test_damage_is_noticed),
+        PLACED(test_checks_find_what_is_broken),
+        cmocka_unit_test_setup_teardown(test_threads_share_a_handle, set_up, tear_down),
+        PLACED(test_long_lists_stay_quick),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
