@@ -1,8 +1,7 @@
 // The page before a photo: words, settings, dialogs, ways to open one. What edits it comes with the first photo.
-import { $, $$, make, toast, store } from "./dom.js";
+import { $, $$, make, toast, toastGone, store } from "./dom.js";
 import { say, dress } from "./strings.js";
-import * as api from "./api.js";
-import { createForm, inputSchema } from "./form.js";
+import { createForm } from "./form.js";
 import { createPanel, bindTheme, bindDialogs } from "./panel.js";
 import { samples } from "./samples.js";
 
@@ -12,12 +11,16 @@ bindDialogs();
 
 let loading = null;
 let editor = null;
-const edit = () => (loading ??= import("./editor.js").then(async ({ startEditor }) => (editor = await startEditor({ form, closePanel }))));
+function edit() {
+  loading ??= import("./editor.js").then(async ({ startEditor }) => (editor = await startEditor({ form, closePanel })));
+  return loading;
+}
 
 const form = createForm($("#form"), () => editor?.settingsChanged());
 const closePanel = createPanel((tab) => { if (tab !== "settings") edit(); });
 const open = async (file) => { if (file) (await edit()).open(file); };
 
+$("#toast button").addEventListener("click", toastGone);
 $("#composer").addEventListener("submit", (event) => {
   event.preventDefault();
   if (editor) editor.paint();
@@ -51,9 +54,8 @@ document.addEventListener("paste", (event) => {
 $("#samples").append(...samples.map((sample) => make("button", { "aria-label": say("sample", sample), title: say("sample", sample), on: { click: async () => (await edit()).sample(sample) } },
   make("img", { src: `/samples/${sample.photo}`, alt: "", width: 96, height: 96, loading: "lazy" }))));
 
-form.build(inputSchema(null));
+form.build();
 document.body.classList.remove("loading");
 
-api.openapi().then((document) => form.build(inputSchema(document)), () => {});
 // A painting was under way when the page was closed: show it.
 if (store.get("running", false)) (await edit()).resume();

@@ -1,12 +1,14 @@
 // The editor: stage, tools, painting, results and history, and who tells whom. Loaded with the first photo.
 import { $, $$, menu, press, announce, toast, toastGone, toBlob, save, store } from "./dom.js";
 import { say } from "./strings.js";
+import * as api from "./api.js";
 import { createView } from "./canvas/view.js";
 import { createMask } from "./canvas/mask.js";
 import { createTools } from "./canvas/tools.js";
 import { createInput } from "./canvas/input.js";
 import { createUndo, pack, unpack } from "./canvas/undo.js";
 import { openPhoto, decode } from "./canvas/photo.js";
+import { inputSchema } from "./form.js";
 import { createCompare } from "./compare.js";
 import { createResults } from "./results.js";
 import { createPainting } from "./painting.js";
@@ -26,7 +28,9 @@ export async function startEditor(parts) {
 
   // ---- the stage ----
   app.view = createView(stage, (view) => {
-    $("#zoom-value").textContent = `${Math.round(view.scale * view.ratio * 100)}%`;
+    const percent = `${Math.round(view.scale * view.ratio * 100)}%`;
+    $("#zoom-value").textContent = percent;
+    $("#zoom-value").setAttribute("aria-label", say("zoom.actual", { percent }));
     app.compare?.moved();
     app.input?.brushChanged();
   });
@@ -52,8 +56,8 @@ export async function startEditor(parts) {
     app.input.settle();
     app.results.edit();
     toolName = name;
-    const button = $(`[data-tool=${name}]`);
-    press($$("[data-tool]"), button);
+    const button = $(`#tools [data-tool=${name}]`);
+    press($$("#tools [data-tool]"), button);
     document.body.dataset.tool = name;
     announce(button.getAttribute("aria-label"));
   };
@@ -196,7 +200,7 @@ export async function startEditor(parts) {
     });
   bindKeys(app);
 
-  for (const button of $$("[data-tool]")) {
+  for (const button of $$("#tools [data-tool]")) {
     button.addEventListener("click", (event) => {
       app.tool(button.dataset.tool);
       if (event.detail) stage.focus({ focusVisible: false }); // by pointer: the keys are for the photo now
@@ -226,6 +230,7 @@ export async function startEditor(parts) {
   $("#soft").value = brush.soft * 100;
   app.code.show();
   app.tool("brush");
+  api.openapi().then((document) => app.form.build(inputSchema(document)), () => {}); // without it: what the form knows by itself
   const entries = await app.history.load();
   return {
     open: openBlob, sample: openSample, paint: () => app.painting.start(), settingsChanged: app.code.show,

@@ -21,7 +21,7 @@ const FALLBACK = {
   invert_mask: { type: "boolean", default: false },
 };
 
-export const inputSchema = (document) => document?.components?.schemas?.Input?.properties ?? FALLBACK;
+export const inputSchema = (document) => document.components?.schemas?.Input?.properties;
 
 export function createForm(root, changed) {
   let properties = FALLBACK;
@@ -116,7 +116,8 @@ export function createForm(root, changed) {
     return textField(name, schema);
   }
 
-  function build(next) {
+  function build(next = FALLBACK) {
+    if (root.firstChild && JSON.stringify(next) === JSON.stringify(properties)) return;
     properties = next;
     const names = Object.keys(properties).filter((name) => !ELSEWHERE.includes(name))
       .sort((a, b) => (properties[a]["x-order"] ?? 99) - (properties[b]["x-order"] ?? 99));
@@ -135,6 +136,7 @@ export function createForm(root, changed) {
   function reset() {
     values = {};
     keepSeed = false;
+    root.replaceChildren();
     store.remove("settings");
     store.set("keepSeed", false);
     build(properties);

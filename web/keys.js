@@ -7,13 +7,15 @@ export function bindKeys(app) {
   const { view } = app;
   const stage = $("#stage");
   let pointerSeen = -Infinity; // when the pointer last moved over the stage
+  let byTab = false;           // the focus was last moved by the Tab key
   stage.addEventListener("pointermove", () => { pointerSeen = performance.now(); });
+  document.addEventListener("pointerdown", () => { byTab = false; });
 
   const writing = (target) => target.closest?.("input:not([type=range], [type=checkbox], [type=radio]), textarea, select, dialog");
   const ctrl = (event) => event.ctrlKey || event.metaKey;
   const onStage = () => document.activeElement === stage || document.activeElement === document.body;
   // Tab moves the focus, except for a hand on the mouse over the photo: there it shows the original while held.
-  const tabShows = () => onStage() && !stage.matches(":focus-visible") && performance.now() - pointerSeen < 10000;
+  const tabShows = () => onStage() && !byTab && performance.now() - pointerSeen < 10000;
 
   function command(event) {
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
@@ -61,6 +63,7 @@ export function bindKeys(app) {
       event.preventDefault();
       return view.setOriginal(true);
     }
+    byTab ||= event.key === "Tab";
     const run = command(event);
     if (!run) return;
     event.preventDefault();

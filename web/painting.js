@@ -13,6 +13,7 @@ export function createPainting(app) {
   let id = null;         // of the prediction, once the server has given one
   let clock = null;      // {step, time} of the first step seen
   let said = 0;
+  let queue = "";        // what was last known of the place in it
 
   function status(text, share) {
     $("#status").textContent = text;
@@ -27,7 +28,7 @@ export function createPainting(app) {
 
   function update(prediction, { step, steps }) {
     if (prediction.status === "starting") {
-      if (!clock) status($("#status").dataset.queue || say("status.starting"));
+      if (!clock) status(queue || say("status.starting"));
       return;
     }
     if (step === null || prediction.status !== "processing") return status(say("status.starting"));
@@ -42,13 +43,16 @@ export function createPainting(app) {
       announce(say("said.percent", { n: quarter * 25 }));
     }
   }
-  const place = (n) => { $("#status").dataset.queue = n ? say("status.queue", { n }) : say("status.next"); };
+  const place = (n) => {
+    queue = n ? say("status.queue", { n }) : say("status.next");
+    status(queue);
+  };
 
   function begin(text) {
     controller = new AbortController();
     id = clock = null;
     said = 0;
-    delete $("#status").dataset.queue;
+    queue = "";
     toastGone();
     status(text);
     app.mode("painting");

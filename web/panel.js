@@ -55,6 +55,7 @@ export function bindDialogs() {
     make("dt", {}, ...keys.split(" ").map((key) => make("kbd", { text: key }))), make("dd", { text })]));
 
   const dialog = $("#token-dialog");
+  $("#token-cancel").addEventListener("click", () => dialog.close("cancel"));
   const ask = () => new Promise((resolve) => {
     $("#token").value = "";
     $("#token-keep").checked = store.get("token", "") !== "";

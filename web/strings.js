@@ -41,7 +41,7 @@ export const words = {
   "zoom.in": "Zoom in (+)",
   "zoom.out": "Zoom out (−)",
   "zoom.fit": "Fit the photo (0)",
-  "zoom.actual": "Zoom: show actual pixels (1)",
+  "zoom.actual": "{percent} zoom: show actual pixels (1)",
 
   "welcome.title": "Paint something new into a photo",
   "welcome.text": "Brush over a part, say what should be there, and watch it appear.",

@@ -4,10 +4,10 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { visit, openPlain, drag, tool, paint, shot, DESKTOP, PHONE } from "./person.mjs";
 
-const axe = await readFile(new URL("./node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
+const axe = new URL("./node_modules/axe-core/axe.min.js", import.meta.url);
 async function clean(page, state) {
   await page.waitForTimeout(300);
-  await page.evaluate(axe);
+  await page.evaluate(await readFile(axe, "utf8"));
   const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
   assert.deepEqual(violations.map(({ id, nodes }) => `${state}: ${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(" | ")}`), []);
 }
