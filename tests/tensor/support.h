@@ -187,7 +187,4 @@ static inline void force_row(const char *operation, const char *row) {
         unsetenv("INPAINT_FORCE");
 }
 
-/* Tests of rows whose results may differ with the number of threads say so here. */
-static inline bool row_is_ours(const char *row) { return strstr(row, "onednn") == NULL; }
-
 #endif
