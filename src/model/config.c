@@ -31,7 +31,7 @@ bool config_open(const char *folder, const char *name, json_t **root, struct err
 const char *config_quote(const char *text, char quoted[CONFIG_QUOTE_SIZE]) {
     if (!text) text = "?";
     size_t length = 0;
-    for (; text[length] && length < CONFIG_QUOTE_SIZE - 1; length++) {
+    for (; length < CONFIG_QUOTE_SIZE - 1 && text[length]; length++) {
         bool printable = text[length] >= ' ' && text[length] <= '~';
         quoted[length] = printable ? text[length] : '?';
     }

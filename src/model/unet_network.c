@@ -168,10 +168,9 @@ static struct value record_layer(struct network *network, const struct unet *une
 struct value unet_record_step(struct network *network, const struct unet *unet, struct value latent, struct value condition, size_t results,
                               const struct unet_layer_values *values) {
     const struct unet_config *config = &unet->config;
-    struct value skips[1 + UNET_LAYERS_MAX];
-    size_t kept = 0, c = config->channels[0];
+    size_t kept = 1, c = config->channels[0];
     struct value x = conv_in(network, unet, latent, 0, NULL, condition);
-    skips[kept++] = x;
+    struct value skips[1 + UNET_LAYERS_MAX] = {x};
     for (size_t i = 0; i < unet->layer_count; i++) {
         const struct unet_layer *layer = &unet->layers[i];
         x = record_layer(network, unet, i, x, kept ? skips[kept - 1] : VALUE_NONE, results, values);
