@@ -1,7 +1,7 @@
 /* Kernels on the shapes of Stable Diffusion 1.5 (512x512, both halves of guidance), each row in turns
  * with the processor's peak, so that a busy machine slows both.
  *
- *   bench-kernels linear|conv|attention [--row NAME] [--shape TEXT] [--dtype bf16|f32] [--threads N] [--rounds N]
+ *   bench-kernels linear|conv|attention [--row NAME] [--shape TEXT] [--dtype bf16|f32] [--threads N] [--rounds N] [--cpu]
  *
  * A line: shape, row, milliseconds (best), GFLOP/s, share of the peak (median over rounds). */
 #include "base/memory.h"
@@ -13,13 +13,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct bench {
     struct pool *pool;
     const char *row, *shape;
     enum dtype dtype;
     size_t threads, rounds;
+    bool cpu;
 };
+
+enum { PEAK_ROUNDS = 4000000 /* of 12 multiply-adds: some 15 ms */ };
 
 struct linear_bench {
     const char *name;
@@ -99,11 +103,39 @@ static int compare(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-static double seconds_of(run_function *run, const void *kernel, const void *shape, const void *operands, void *state, struct pool *pool,
-                         int times) {
-    int64_t start = time_monotonic();
-    for (int i = 0; i < times; i++) run(kernel, shape, operands, state, pool);
-    return (double)(time_monotonic() - start) / 1e6 / times;
+/* With --cpu time is the processor's own, which waiting behind other programs doesn't count in. */
+static double now(const struct bench *bench) {
+    if (!bench->cpu) return (double)time_monotonic() / 1e6;
+    struct timespec spent;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent);
+    return ((double)spent.tv_sec + (double)spent.tv_nsec / 1e9) / (double)bench->threads;
+}
+
+static double seconds_of(const struct bench *bench, run_function *run, const void *kernel, const void *shape, const void *operands,
+                         void *state, int times) {
+    double start = now(bench);
+    for (int i = 0; i < times; i++) run(kernel, shape, operands, state, bench->pool);
+    return (now(bench) - start) / times;
+}
+
+static void run_peak(void *context, size_t task, size_t thread) {
+    (void)task;
+    (void)thread;
+    const struct bench *bench = context;
+    enum isa isa = isa_available();
+    if (bench->dtype == DTYPE_BF16)
+        peak_bf16_avx512(PEAK_ROUNDS);
+    else if (isa >= ISA_AVX512)
+        peak_f32_avx512(PEAK_ROUNDS);
+    else
+        peak_f32_avx2(PEAK_ROUNDS);
+}
+
+static double peak_of(const struct bench *bench) {
+    double lanes = bench->dtype == DTYPE_BF16 ? 32 : isa_available() >= ISA_AVX512 ? 16 : 8;
+    double start = now(bench);
+    pool_run(bench->pool, bench->threads, run_peak, (void *)(uintptr_t)bench);
+    return 2 * 12 * lanes * PEAK_ROUNDS * (double)bench->threads / (now(bench) - start) / 1e9;
 }
 
 static void measure(const struct bench *bench, const char *name, const char *row, double multiply_adds, run_function *run,
@@ -111,12 +143,12 @@ static void measure(const struct bench *bench, const char *name, const char *row
     enum { ROUNDS_MOST = 100 };
     double share[ROUNDS_MOST], best = 1e9;
     size_t rounds = bench->rounds < ROUNDS_MOST ? bench->rounds : ROUNDS_MOST;
-    double once = seconds_of(run, kernel, shape, operands, state, bench->pool, 1);
+    double once = seconds_of(bench, run, kernel, shape, operands, state, 1);
     int times = once < 0.05 ? (int)(0.05 / once) + 1 : 1;
     for (size_t i = 0; i < rounds; i++) {
-        double peak = peak_gflops(bench->pool, bench->dtype, 0.03);
-        double seconds = seconds_of(run, kernel, shape, operands, state, bench->pool, times);
-        double peak_after = peak_gflops(bench->pool, bench->dtype, 0.03);
+        double peak = peak_of(bench);
+        double seconds = seconds_of(bench, run, kernel, shape, operands, state, times);
+        double peak_after = peak_of(bench);
         share[i] = 2 * multiply_adds / seconds / 1e9 / ((peak + peak_after) / 2);
         if (seconds < best) best = seconds;
     }
@@ -161,10 +193,18 @@ static void bench_linear(const struct bench *bench, const struct linear_bench *t
     for (size_t k = 0; linear_kernels[k]; k++) {
         const struct linear_kernel *kernel = linear_kernels[k];
         if (!wanted(bench->row, kernel->name) || (!bench->row && strcmp(kernel->name, "ref") == 0) || kernel->accepts(&shape)) continue;
-        void *state = NULL, *packed = memory_aligned(kernel->packed_size(&shape));
-        operands.scratch = memory_aligned(kernel->scratch ? kernel->scratch(&shape, bench->threads) + 64 : 64);
-        if (!packed || !operands.scratch || (kernel->prepare && !kernel->prepare(&shape, bench->threads, &state, NULL))) exit(1);
-        kernel->pack(&shape, packed);
+        void *state = NULL;
+        if (kernel->prepare && !kernel->prepare(&shape, bench->threads, &state, NULL)) exit(1);
+        size_t scratch = kernel->state_scratch ? kernel->state_scratch(state)
+                         : kernel->scratch     ? kernel->scratch(&shape, bench->threads)
+                                               : 0;
+        void *packed = memory_aligned(kernel->state_packed_size ? kernel->state_packed_size(state) : kernel->packed_size(&shape));
+        operands.scratch = memory_aligned(scratch + 64);
+        if (!packed || !operands.scratch) exit(1);
+        if (kernel->state_pack)
+            kernel->state_pack(&shape, state, packed);
+        else
+            kernel->pack(&shape, packed);
         operands.weight = packed;
         double multiply_adds = (double)(SAMPLES * test->rows) * (double)in * (double)weight.shape[0];
         measure(bench, test->name, kernel->name, multiply_adds, run_linear, kernel, &shape, &operands, state);
@@ -219,10 +259,18 @@ static void bench_conv(const struct bench *bench, const struct conv_bench *test)
     for (size_t k = 0; conv_kernels[k]; k++) {
         const struct conv_kernel *kernel = conv_kernels[k];
         if (!wanted(bench->row, kernel->name) || (!bench->row && strcmp(kernel->name, "ref") == 0) || kernel->accepts(&shape)) continue;
-        void *state = NULL, *packed = memory_aligned(kernel->packed_size(&shape));
-        operands.scratch = memory_aligned(kernel->scratch ? kernel->scratch(&shape, bench->threads) + 64 : 64);
-        if (!packed || !operands.scratch || (kernel->prepare && !kernel->prepare(&shape, bench->threads, &state, NULL))) exit(1);
-        kernel->pack(&shape, packed);
+        void *state = NULL;
+        if (kernel->prepare && !kernel->prepare(&shape, bench->threads, &state, NULL)) exit(1);
+        size_t scratch = kernel->state_scratch ? kernel->state_scratch(state)
+                         : kernel->scratch     ? kernel->scratch(&shape, bench->threads)
+                                               : 0;
+        void *packed = memory_aligned(kernel->state_packed_size ? kernel->state_packed_size(state) : kernel->packed_size(&shape));
+        operands.scratch = memory_aligned(scratch + 64);
+        if (!packed || !operands.scratch) exit(1);
+        if (kernel->state_pack)
+            kernel->state_pack(&shape, state, packed);
+        else
+            kernel->pack(&shape, packed);
         operands.weight = packed;
         double multiply_adds = (double)(test->samples * out_pixels) * 9 * (double)in * (double)test->out;
         measure(bench, test->name, kernel->name, multiply_adds, run_conv, kernel, &shape, &operands, state);
@@ -276,7 +324,9 @@ static void bench_attention(const struct bench *bench, const struct attention_be
 int main(int argc, char **argv) {
     struct bench bench = {.dtype = DTYPE_BF16, .rounds = 5};
     const char *operation = argc > 1 ? argv[1] : "";
-    for (int i = 2; i + 1 < argc; i += 2) {
+    for (int i = 2; i < argc; i++)
+        if (strcmp(argv[i], "--cpu") == 0) bench.cpu = true;
+    for (int i = 2; i + 1 < argc; i++) {
         if (strcmp(argv[i], "--row") == 0) bench.row = argv[i + 1];
         if (strcmp(argv[i], "--shape") == 0) bench.shape = argv[i + 1];
         if (strcmp(argv[i], "--dtype") == 0) bench.dtype = strcmp(argv[i + 1], "f32") == 0 ? DTYPE_F32 : DTYPE_BF16;

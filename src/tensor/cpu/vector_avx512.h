@@ -49,6 +49,27 @@ static inline void store_numbers(void *row, enum dtype dtype, size_t first, __mm
     }
 }
 
+/* Turn a square of 16 rows by 16 numbers on its side. */
+static inline void transpose_16x16(__m512i row[LANES]) {
+    __m512i t[LANES];
+    for (int i = 0; i < LANES; i += 4) { /* 4 by 4 within 128 bits */
+        __m512i low = _mm512_unpacklo_epi32(row[i], row[i + 1]), high = _mm512_unpackhi_epi32(row[i], row[i + 1]);
+        __m512i low2 = _mm512_unpacklo_epi32(row[i + 2], row[i + 3]), high2 = _mm512_unpackhi_epi32(row[i + 2], row[i + 3]);
+        t[i] = _mm512_unpacklo_epi64(low, low2);
+        t[i + 1] = _mm512_unpackhi_epi64(low, low2);
+        t[i + 2] = _mm512_unpacklo_epi64(high, high2);
+        t[i + 3] = _mm512_unpackhi_epi64(high, high2);
+    }
+    for (int i = 0; i < 4; i++) { /* then 4 by 4 of those */
+        __m512i low = _mm512_shuffle_i32x4(t[i], t[4 + i], 0x88), high = _mm512_shuffle_i32x4(t[i], t[4 + i], 0xdd);
+        __m512i low2 = _mm512_shuffle_i32x4(t[8 + i], t[12 + i], 0x88), high2 = _mm512_shuffle_i32x4(t[8 + i], t[12 + i], 0xdd);
+        row[i] = _mm512_shuffle_i32x4(low, low2, 0x88);
+        row[8 + i] = _mm512_shuffle_i32x4(low, low2, 0xdd);
+        row[4 + i] = _mm512_shuffle_i32x4(high, high2, 0x88);
+        row[12 + i] = _mm512_shuffle_i32x4(high, high2, 0xdd);
+    }
+}
+
 /* ---- functions ---- */
 
 /* e^x, relative error below 2e-7; x below -87 counts as -87, above 88 as 88. NaN stays NaN. */
