@@ -20,7 +20,7 @@ import { prepare } from "./request.js";
 // parts: {form, closePanel} of the page around it.
 export async function startEditor(parts) {
   const stage = $("#stage");
-  const brush = { size: store.get("size", 48), soft: store.get("soft", 0) / 100 };
+  const brush = { size: 48, longest: 400, soft: store.get("soft", 0) / 100 }; // size: pixels of the photo
   let toolName = "brush";
 
   const app = { photo: null, photoKey: null, mask: null, ...parts };
@@ -63,12 +63,11 @@ export async function startEditor(parts) {
   };
   app.brushBy = (factor) => {
     const next = Math.round(brush.size * factor);
-    setBrush(Math.min(400, Math.max(2, next === brush.size ? next + Math.sign(factor - 1) : next)));
+    setBrush(Math.min(brush.longest, Math.max(2, next === brush.size ? next + Math.sign(factor - 1) : next)));
   };
   function setBrush(size) {
     brush.size = size;
     $("#size").value = size;
-    store.set("size", size);
     app.input.brushChanged();
   }
   app.maskCommand = async (name) => {
@@ -136,7 +135,10 @@ export async function startEditor(parts) {
     toastGone();
     app.undoing.clear();
     take(photo, key);
-    setBrush(Math.min(400, Math.max(8, Math.round(Math.max(photo.width, photo.height) / 12))));
+    const longest = Math.max(photo.width, photo.height);
+    brush.longest = Math.max(60, Math.round(longest / 2.5));
+    $("#size").max = brush.longest;
+    setBrush(Math.max(8, Math.round(longest / 12)));
     if (photo.scaled) toast(say("error.scaled", photo));
     announce(say("said.opened", photo));
     return true;
@@ -226,7 +228,6 @@ export async function startEditor(parts) {
   });
   $("#prompt").addEventListener("input", app.code.show);
 
-  setBrush(brush.size);
   $("#soft").value = brush.soft * 100;
   app.code.show();
   app.tool("brush");
