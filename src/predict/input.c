@@ -101,7 +101,7 @@ static void check_range(const struct input_field *field, const json_t *value, st
         DESCRIBE(add_problem(problems, "number_gte", field->name), "Must be greater than or equal to %g", field->minimum);
     else if (field->has_range && number > field->maximum)
         DESCRIBE(add_problem(problems, "number_lte", field->name), "Must be less than or equal to %g", field->maximum);
-    else if (field->type == INPUT_INTEGER && json_is_real(value) && number < -0x1p63) /* the schema has no bound, but the machine has */
+    else if (field->type == INPUT_INTEGER && json_is_real(value) && number <= -0x1p63) /* the schema has no bound, but the machine has */
         DESCRIBE(add_problem(problems, "number_gte", field->name), "Must be greater than or equal to -9223372036854775808");
     else if (field->type == INPUT_INTEGER && json_is_real(value) && number >= 0x1p63)
         DESCRIBE(add_problem(problems, "number_lte", field->name), "Must be less than or equal to 9223372036854775807");

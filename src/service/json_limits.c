@@ -37,7 +37,15 @@ bool json_within_limits(const char *text, size_t length) {
     return true;
 }
 
-json_t *json_parse_body(const char *text, size_t length, char problem[256]) {
+static void replace_nuls(char *text, size_t length) {
+    for (size_t i = 0; i + 6 <= length; i++) {
+        if (text[i] != '\\') continue;
+        if (memcmp(text + i + 1, "u0000", 5) == 0) memcpy(text + i + 1, "ufffd", 5);
+        i++; /* whatever follows the backslash belongs to it */
+    }
+}
+
+json_t *json_parse_body(char *text, size_t length, char problem[256]) {
     json_error_t error;
     if (length == 0) {
         snprintf(problem, 256, "The body of this request is empty; it must be a JSON object.");
@@ -48,7 +56,11 @@ json_t *json_parse_body(const char *text, size_t length, char problem[256]) {
                  JSON_VALUES_MAX);
         return NULL;
     }
+    replace_nuls(text, length);
     json_t *json = json_loadb(text, length, JSON_DECODE_ANY, &error);
+    /* Whole numbers beyond 64 bits are numbers still; what takes them says so in its own words. */
+    if (json == NULL && json_error_code(&error) == json_error_numeric_overflow)
+        json = json_loadb(text, length, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, &error);
     /* The parser's own sentence quotes the text near the trouble, which may be a picture or a secret. */
     if (json == NULL)
         snprintf(problem, 256, "The body of this request is not valid JSON: %s at line %d, column %d.",

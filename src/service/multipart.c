@@ -115,7 +115,9 @@ static bool begin_part(struct multipart *multipart) {
     bool has_filename = false, has_type = false;
     multipart->name[0] = 0;
     multipart->headers[multipart->headers_length] = 0;
-    if (memchr(multipart->headers, 0, multipart->headers_length) != NULL || ++multipart->parts > PARTS_MAX) return false;
+    if (++multipart->parts > PARTS_MAX) return false;
+    for (size_t i = 0; i < multipart->headers_length; i++)
+        if (multipart->headers[i] == 0) multipart->headers[i] = '_';
     char *line = multipart->headers;
     while (*line != 0) {
         char *end = strstr(line, "\r\n");

@@ -1,6 +1,7 @@
 #include "service/openapi.h"
 #include "base/memory.h"
 #include "predict/input.h"
+#include "service/create_body.h"
 #include "service/routes.h"
 
 #include <ctype.h>
@@ -23,7 +24,8 @@ static const struct parameter {
     {"Prefer", "header", "wait, or wait=SECONDS: answer when the prediction has ended, or with status starting when the time is up.",
      "{\"type\":\"string\"}"},
     {"Cancel-After", "header", "How long the prediction may live, from its creation: 30s, 5m, 1h30m, or seconds; at least 5 seconds.",
-     "{\"type\":\"string\"}"},
+     "{\"type\":\"string\",\"pattern\":\"^([5-9]s?|[1-9][0-9]{1,5}s?|[1-9][0-9]{0,3}m([1-5]?[0-9]s)?|[1-9][0-9]?h([1-5]?[0-9]m)?([1-5]?[0-"
+     "9]s)?)$\"}"},
     {"Last-Event-ID", "header", "Go on after this event.", "{\"type\":\"string\"}"},
     {"cursor", "query", "Where the page begins: from next or previous of another page.", "{\"type\":\"string\"}"},
     {"created_after", "query", "Only predictions created at or after this time.", "{\"type\":\"string\",\"format\":\"date-time\"}"},
@@ -69,7 +71,8 @@ static json_t *body_of(const struct route *route) {
                          reference("schemas", route->request_schema));
     return json_loads("{\"required\":true,\"content\":{\"multipart/form-data\":{\"schema\":{\"type\":\"object\",\"required\":[\"content\"],"
                       "\"properties\":{\"content\":{\"type\":\"string\",\"format\":\"binary\"},\"metadata\":{\"type\":\"object\"},"
-                      "\"filename\":{\"type\":\"string\"},\"type\":{\"type\":\"string\"}}},"
+                      "\"filename\":{\"description\":\"Instead of the content part's own.\"},"
+                      "\"type\":{\"description\":\"Instead of the content part's own.\"}}},"
                       "\"encoding\":{\"metadata\":{\"contentType\":\"application/json\"}}}}}",
                       0, NULL);
 }
@@ -78,7 +81,8 @@ static json_t *success_of(const struct route *route) {
     const char *description = route->success == 201 ? "Created" : route->success == 204 ? "Done" : "Fine";
     if (route->answer == NULL) return json_pack("{s:s}", "description", description);
     bool media = strchr(route->answer, '/') != NULL;
-    json_t *schema = media ? json_pack("{s:s}", "type", "string") : reference("schemas", route->answer);
+    bool events = strcmp(route->answer, "text/event-stream") == 0;
+    json_t *schema = media && !events ? json_pack("{s:s}", "type", "string") : reference("schemas", events ? "StreamEvent" : route->answer);
     return json_pack("{s:s,s:{s:{s:o}}}", "description", description, "content", media ? route->answer : "application/json", "schema",
                      schema);
 }
@@ -103,7 +107,8 @@ static json_t *answers_of(const struct route *route) {
         add_problem(answers, 403, "Refused to a web page of another origin");
     }
     if (strcmp(route->operation, "files.download") == 0) add_problem(answers, 401, "The token or the signature is missing or wrong");
-    if (strchr(route->pattern, '{') != NULL) add_problem(answers, 404, "No such thing");
+    if (strchr(route->pattern, '{') != NULL || (route->parameters != NULL && strstr(route->parameters, "cursor") != NULL))
+        add_problem(answers, 404, "No such thing");
     if (creates) add_problem(answers, 413, "The body is too large");
     if (creates || route->parameters != NULL) add_problem(answers, 422, "What was sent is not valid");
     if (strcmp(route->operation, "outputs.get") == 0 || strcmp(route->operation, "files.download") == 0) {
@@ -143,9 +148,34 @@ static json_t *paths_of(void) {
     return paths;
 }
 
-static json_t *schemas_of(void) {
+/* What `version` may be: every id, with and without the model's name, and the name alone. */
+static json_t *versions_of(const char *model) {
+    json_t *names = json_pack("[s]", model);
+    char text[400];
+    for (size_t i = 0; version_ids[i] != NULL; i++) {
+        json_array_append_new(names, json_string(version_ids[i]));
+        snprintf(text, sizeof text, "%s:%s", model, version_ids[i]);
+        json_array_append_new(names, json_string(text));
+    }
+    return json_pack("{s:s,s:o}", "type", "string", "enum", names);
+}
+
+/* As validation takes it: null for what is left out, and a seed of 64 bits. The model's own published
+ * schema, at its versions, says neither. */
+static void widen_input(json_t *input) {
+    json_t *properties = json_object_get(input, "properties"), *seed = json_object_get(properties, "seed");
+    for (size_t i = 0; i < input_fields_count; i++)
+        if (!input_fields[i].required) set(json_object_get(properties, input_fields[i].name), "nullable", json_true());
+    set(seed, "format", json_string("int64"));
+    set(seed, "minimum", json_integer(INT64_MIN));
+    set(seed, "maximum", json_integer(INT64_MAX));
+}
+
+static json_t *schemas_of(const char *model_name) {
     json_t *schemas = json_loads(openapi_schemas, 0, NULL), *model = input_openapi_schema();
+    set(schemas, "VersionName", versions_of(model_name));
     json_t *input = json_object_get(json_object_get(json_object_get(model, "components"), "schemas"), "Input");
+    widen_input(input);
     if (schemas != NULL && input != NULL) json_object_set(schemas, "Input", input);
     json_decref(model);
     return schemas;
@@ -154,8 +184,9 @@ static json_t *schemas_of(void) {
 json_t *openapi_document(const struct request *request) {
     char server[600];
     snprintf(server, sizeof server, "%s/v1", request->base);
-    return json_pack(
-        "{s:s,s:{s:s,s:s,s:s},s:[{s:s}],s:o,s:{s:o,s:{s:{s:s,s:s}}}}", "openapi", "3.0.3", "info", "title", "inpaintd", "version", "1.0.0",
-        "description", "Predictions of a Stable Diffusion inpainting model. Every path works with and without /v1.", "servers", "url",
-        server, "paths", paths_of(), "components", "schemas", schemas_of(), "securitySchemes", "token", "type", "http", "scheme", "bearer");
+    return json_pack("{s:s,s:{s:s,s:s,s:s},s:[{s:s}],s:o,s:{s:o,s:{s:{s:s,s:s}}}}", "openapi", "3.0.3", "info", "title", "inpaintd",
+                     "version", "1.0.0", "description",
+                     "Predictions of a Stable Diffusion inpainting model. Every path works with and without /v1.", "servers", "url", server,
+                     "paths", paths_of(), "components", "schemas", schemas_of(request->service->options->model_name), "securitySchemes",
+                     "token", "type", "http", "scheme", "bearer");
 }

@@ -88,7 +88,8 @@ static const char *skip_version(const char *path) {
     return *path == 0 ? "/" : path;
 }
 
-/* Decode %XX in place; false for a bad escape, a control character or a NUL. */
+/* Decode %XX in place; false for a bad escape. What no name of ours has (controls, NUL) becomes a
+ * byte that no name of ours has either, but that ends no string. */
 static bool decode_segment(char *text) {
     char *out = text;
     for (; *text != 0; text++) {
@@ -99,8 +100,7 @@ static bool decode_segment(char *text) {
             byte = (unsigned char)strtol(digits, NULL, 16);
             text += 2;
         }
-        if (byte < 0x20 || byte == 0x7f) return false;
-        *out++ = (char)byte;
+        *out++ = byte < 0x20 || byte == 0x7f ? '\x7f' : (char)byte;
     }
     *out = 0;
     return true;

@@ -99,7 +99,7 @@ bool route_file_list(struct request *request) {
     char *text = request_query(request, "cursor"), encoded[CURSOR_TEXT_SIZE], next[800];
     bool fine = text == NULL || text[0] == 0 || (cursor_parse(text, &cursor) && !cursor.ascending);
     memory_free(text);
-    if (!fine) return answer_problem(request, 422, "Invalid query parameter", "This cursor is not one of this server's.");
+    if (!fine) return answer_problem(request, 404, NULL, "Invalid cursor");
     if (!store_file_list(request->reader, request_owner(request), cursor.created, cursor.id, PAGE_SIZE, &files, &count, &more, &error))
         return answer_error(request, &error);
     json_t *results = json_array();
@@ -134,8 +134,9 @@ static bool may_download(struct request *request) {
     char *owner = request_query(request, "owner"), *expiry = request_query(request, "expiry"),
          *signature = request_query(request, "signature");
     restore_plus(signature);
-    bool signed_link = owner != NULL && expiry != NULL && signature != NULL;
-    bool fine = signed_link && signature_fits(request, owner, expiry, signature) && strtoll(expiry, NULL, 10) > time_wall() / 1000000;
+    bool signed_link = owner != NULL || expiry != NULL || signature != NULL;
+    bool fine = owner != NULL && expiry != NULL && signature != NULL && signature_fits(request, owner, expiry, signature) &&
+                strtoll(expiry, NULL, 10) > time_wall() / 1000000;
     if (!signed_link) {
         enum auth_result result = auth_check(request->service->auth, request_header(request, "Authorization"), request->owner);
         request->has_owner = result == AUTH_FINE;

@@ -235,9 +235,20 @@ bool route_prediction_preview(struct request *request) {
 
 /* ---- list ---- */
 
+/* A time before 1970 is as good a bound as 1970: nothing was created then. */
+static bool parse_bound(char *text, int64_t *wall) {
+    if (text[0] >= '0' && text[0] <= '1' && strspn(text, "0123456789") == 4 && strncmp(text, "1970", 4) < 0) {
+        memcpy(text, "1972", 4);
+        if (!time_parse(text, wall)) return false;
+        *wall = 1;
+        return true;
+    }
+    return time_parse(text, wall);
+}
+
 static bool read_time(struct request *request, const char *name, int64_t *wall) {
     char *text = request_query(request, name);
-    bool fine = text == NULL || time_parse(text, wall);
+    bool fine = text == NULL || parse_bound(text, wall);
     memory_free(text);
     if (!fine)
         answer_problem(request, 422, "Invalid query parameter", "%s must be a date and time in ISO 8601, such as 2026-01-31T12:00:00Z.",
@@ -262,7 +273,7 @@ static bool read_cursor(struct request *request, struct cursor *cursor) {
     char *text = request_query(request, "cursor");
     bool fine = text == NULL || text[0] == 0 || cursor_parse(text, cursor);
     memory_free(text);
-    if (!fine) answer_problem(request, 422, "Invalid query parameter", "This cursor is not one of this server's.");
+    if (!fine) answer_problem(request, 404, NULL, "Invalid cursor");
     return fine;
 }
 

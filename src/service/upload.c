@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "service/json_limits.h"
 #include "service/multipart.h"
 
 #include <nettle/md5.h>
@@ -134,8 +135,9 @@ static char *clean_type(const char *type, const char *otherwise) {
     return memory_string(fine ? type : otherwise);
 }
 
-static bool read_metadata(const struct buffer *text, json_t **metadata, struct error *error) {
-    *metadata = text->length == 0 ? json_object() : json_loadb(text->data, text->length, 0, NULL);
+static bool read_metadata(struct buffer *text, json_t **metadata, struct error *error) {
+    char problem[256];
+    *metadata = text->length == 0 ? json_object() : json_parse_body(text->data, text->length, problem);
     if (!json_is_object(*metadata)) {
         json_decref(*metadata);
         *metadata = NULL;
