@@ -10,7 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SIDE_MAX = 16384, COUNT_MAX = 64, STEPS_MAX = 1000, FEATHER_MAX = 8 };
+/* KEPT_POSITIONS: latent positions of the largest picture whose autoencoder plans are kept (256 x 256 pixels). */
+enum { SIDE_MAX = 16384, COUNT_MAX = 64, STEPS_MAX = 1000, FEATHER_MAX = 8, KEPT_POSITIONS = 32 * 32 };
 
 /* Everything of one picture in the making. Arrays are channels last unless said otherwise. */
 struct painting {
@@ -206,6 +207,8 @@ static bool encode_masked_image(struct painting *painting) {
     if (fine) preview_fit(&painting->preview, painting->masked_latent, painting->pixels, painting->h, painting->w);
     fine = fine && (!logvar || sample_posterior(painting, painting->masked_latent, logvar));
     memory_aligned_free(logvar);
+    /* A large picture's plan is worth more as free memory than as seconds saved next time. */
+    if (painting->h * painting->w > KEPT_POSITIONS) vae_forget(model->vae);
     float scale = vae_scaling_factor(model->vae);
     for (size_t i = 0; fine && i < painting->latent_size; i++) painting->masked_latent[i] *= scale;
     /* The map was fitted on unscaled latents, and will be shown scaled ones. */

@@ -33,7 +33,9 @@ bool network_check(struct network *network, struct value last, struct error *err
 }
 
 bool network_finish(struct network *network, struct value last, size_t memory_limit, struct error *error) {
-    return network_check(network, last, error) && plan_finish(network->plan, memory_limit, error);
+    if (!network_check(network, last, error) || !plan_finish(network->plan, memory_limit, error)) return false;
+    weights_rest(network->weights); /* packed by now */
+    return true;
 }
 
 /* ==== Convolutions ==== */

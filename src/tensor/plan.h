@@ -33,7 +33,7 @@ struct plan;
 struct packed_weights; /* cache of weights in the kernels' layouts; thread-safe */
 
 struct value {
-    int index; /* < 0: none */
+    int index; /* 0 or less: none, so that fields left out of a struct mean "no operand" */
 };
 #define VALUE_NONE ((struct value){-1})
 

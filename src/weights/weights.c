@@ -6,8 +6,8 @@
 #include "weights/table.h"
 
 #include <fcntl.h>
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -218,3 +218,5 @@ const struct tensor *weights_get(const struct weights *weights, const char *name
     }
     return tensor;
 }
+
+void weights_rest(const struct weights *weights) { madvise((void *)(uintptr_t)weights->bytes, weights->size, MADV_DONTNEED); }

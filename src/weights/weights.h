@@ -34,6 +34,10 @@ const struct tensor *weights_find(const struct weights *weights, const char *nam
  * a float dtype is required. */
 const struct tensor *weights_get(const struct weights *weights, const char *name, int rank, const size_t *shape, struct error *error);
 
+/* Once a plan has packed what it needs: let the system take the file's pages back. They are read
+ * again, from the file, should anybody look. */
+void weights_rest(const struct weights *weights);
+
 size_t weights_bytes(const struct weights *weights); /* of the mapped file */
 const char *weights_path(const struct weights *weights);
 
