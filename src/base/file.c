@@ -101,7 +101,9 @@ bool file_make_folders(const char *path, struct error *error) {
         if (path[i] != '/' && path[i] != 0) continue;
         memcpy(part, path, i);
         part[i] = 0;
-        if (mkdir(part, 0755) != 0 && errno != EEXIST) return error_from_errno(error, "can't make the folder %s", part);
+        bool made = mkdir(part, 0755) == 0;
+        if (!made && errno != EEXIST) return error_from_errno(error, "can't make the folder %s", part);
+        if (made && !sync_folder_of(part)) return error_from_errno(error, "can't make the folder %s last", part);
     }
     struct stat info;
     if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode)) return error_set(error, ERROR_IO, "%s is not a folder", path);

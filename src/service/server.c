@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 enum {
-    CONNECTION_MEMORY = 64 * 1024, /* request line and headers must fit; more is answered with 431 */
+    CONNECTION_MEMORY = 32 * 1024, /* request line and headers must fit; more is answered with 431 */
     CONNECTION_INCREMENT = 16 * 1024,
     IDLE_SECONDS = 60, /* without a byte, or (server_reap) without a whole request head */
     BODY_SECONDS = 60, /* for a body, plus its length at BODY_RATE */

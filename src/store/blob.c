@@ -43,6 +43,21 @@ bool blob_name_valid(const char *name) {
 
 static void place_of(const char *name, char place[PLACE_SIZE]) { snprintf(place, PLACE_SIZE, "%.2s/%.2s/%s", name, name + 2, name); }
 
+static bool sync_folder(int folder, const char *path) {
+    int descriptor = openat(folder, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0) return false;
+    bool ok = fsync(descriptor) == 0;
+    int number = errno;
+    close(descriptor);
+    errno = number;
+    return ok;
+}
+
+/* Whoever made the folder, it is on the disk afterwards: its maker may not have come so far yet. */
+static bool make_folder(int folder, const char *path, const char *parent) {
+    return (mkdirat(folder, path, 0700) == 0 || errno == EEXIST) && sync_folder(folder, parent);
+}
+
 /* ---- opening ---- */
 
 /* Remove what a crash left behind; whoever still writes has touched its file within the day. */
@@ -71,7 +86,7 @@ bool blobs_open(const char *url, struct blobs **opened, struct error *error) {
     if (!blobs) return error_set(error, ERROR_MEMORY, "out of memory");
     blobs->temporary = -1;
     blobs->folder = open(url, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool ok = blobs->folder >= 0 && (mkdirat(blobs->folder, "tmp", 0700) == 0 || errno == EEXIST);
+    bool ok = blobs->folder >= 0 && make_folder(blobs->folder, "tmp", ".") && sync_folder(blobs->folder, "..");
     if (ok) blobs->temporary = openat(blobs->folder, "tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (!ok || blobs->temporary < 0) {
         error_from_errno(error, "can't use %s for blobs", url);
@@ -140,21 +155,6 @@ void blob_abandon(struct blob_writer *writer) {
     if (writer->descriptor >= 0) close(writer->descriptor);
     unlinkat(writer->blobs->temporary, writer->temporary, 0);
     memory_free(writer);
-}
-
-static bool sync_folder(int folder, const char *path) {
-    int descriptor = openat(folder, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (descriptor < 0) return false;
-    bool ok = fsync(descriptor) == 0;
-    int number = errno;
-    close(descriptor);
-    errno = number;
-    return ok;
-}
-
-/* Whoever made the folder, it is on the disk afterwards: its maker may not have come so far yet. */
-static bool make_folder(int folder, const char *path, const char *parent) {
-    return (mkdirat(folder, path, 0700) == 0 || errno == EEXIST) && sync_folder(folder, parent);
 }
 
 static bool move_into_place(struct blob_writer *writer) {

@@ -3,16 +3,23 @@
 
 #include "base/memory.h"
 #include "base/time.h"
+#include "predict/input.h"
 
+#include <stdio.h>
 #include <string.h>
 
-/* An input that we hold is "blob:NAME". */
+static bool use_input(struct sqlite_store *store, const struct prediction *prediction, const char *key, struct error *error) {
+    const char *text = json_string_value(json_object_get(prediction->input, key));
+    return !text || strncmp(text, "blob:", 5) != 0 || blob_use(store, text + 5, prediction->id, error);
+}
+
+/* A file that we hold is "blob:NAME", under the field's name or the name with '_' before it. */
 static bool use_inputs(struct sqlite_store *store, const struct prediction *prediction, struct error *error) {
-    const char *key;
-    json_t *value;
-    json_object_foreach(prediction->input, key, value) {
-        const char *text = json_string_value(value);
-        if (text && strncmp(text, "blob:", 5) == 0 && !blob_use(store, text + 5, prediction->id, error)) return false;
+    for (size_t i = 0; i < input_fields_count; i++) {
+        char held[64];
+        if (input_fields[i].type != INPUT_FILE) continue;
+        snprintf(held, sizeof held, "_%s", input_fields[i].name);
+        if (!use_input(store, prediction, input_fields[i].name, error) || !use_input(store, prediction, held, error)) return false;
     }
     return true;
 }

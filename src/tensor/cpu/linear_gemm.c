@@ -153,3 +153,4 @@ static void run(const struct gemm_engine *engine, const struct linear_shape *sha
                                                   .run = run_##engine}
 
 LINEAR_ROW(avx512bf16, "bf16 64");
+LINEAR_ROW(avx512, "f32 64");
