@@ -1,59 +1,40 @@
-/* Rows of numbers in either format, and the functions that networks are made of, written so that
- * compilers turn loops over them into vector code. */
+/* Rows of numbers in either format, and activations. */
 #ifndef TENSOR_CPU_ELEMENTARY_H
 #define TENSOR_CPU_ELEMENTARY_H
 
+#include "tensor/cpu/quad.h"
 #include "tensor/kernel.h"
 
 #include <math.h>
 #include <string.h>
 
-/* e^x, relative error below 2e-7; x below -87 counts as -87, above 88 as 88. NaN stays NaN. */
-static inline float exp_f32(float x) {
-    x = x < -87.0f ? -87.0f : x;
-    x = x > 88.0f ? 88.0f : x;
-    /* x = n ln 2 + r: adding 1.5 * 2^23 leaves the integer n in the low bits. */
-    float shifted = x * 0x1.715476p+0f + 0x1.8p+23f;
-    float n = shifted - 0x1.8p+23f;
-    float r = (x - n * 0x1.62e4p-1f) - n * 0x1.7f7d1cp-20f;
-    /* Cephes' polynomial for [-ln 2 / 2, ln 2 / 2]. */
-    float p = 1.9875691500e-4f;
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    p = p * r * r + r + 1.0f;
-    uint32_t bits;
-    memcpy(&bits, &shifted, sizeof bits);
-    bits = (bits + 127u) << 23; /* the shift drops all but n + 127 */
-    float power;
-    memcpy(&power, &bits, sizeof power);
-    return p * power;
+/* Apply an activation to four numbers. */
+static inline quad activate_quad(quad x, enum activation act) {
+    switch (act) {
+    case ACT_NONE:
+        return x;
+    case ACT_SILU:
+        return quad_sigmoid_product(x, 1.0f);
+    case ACT_QUICK_GELU:
+        return quad_sigmoid_product(x, 1.702f);
+    case ACT_GELU:
+        return quad_gelu(x);
+    case ACT_RELU:
+        return quad_pick(x < quad_all(0.0f), quad_all(0.0f), x); /* NaN stays */
+    }
+    return x;
 }
-
-static inline float silu_f32(float x) { return x / (1.0f + exp_f32(-x)); }
-static inline float quick_gelu_f32(float x) { return x / (1.0f + exp_f32(-1.702f * x)); }
-static inline float gelu_f32(float x) { return 0.5f * x * (1.0f + erff(x * 0.70710678118654752f)); }
 
 /* Apply an activation to count numbers in place. */
 static inline void activate(float *x, size_t count, enum activation act) {
-    switch (act) {
-    case ACT_NONE:
-        break;
-    case ACT_SILU:
-        for (size_t i = 0; i < count; i++) x[i] = silu_f32(x[i]);
-        break;
-    case ACT_GELU:
-        for (size_t i = 0; i < count; i++) x[i] = gelu_f32(x[i]);
-        break;
-    case ACT_QUICK_GELU:
-        for (size_t i = 0; i < count; i++) x[i] = quick_gelu_f32(x[i]);
-        break;
-    case ACT_RELU:
-        for (size_t i = 0; i < count; i++) x[i] = x[i] < 0.0f ? 0.0f : x[i]; /* NaN stays */
-        break;
-    }
+    if (act == ACT_NONE) return;
+    size_t i = 0;
+    for (; i + QUAD <= count; i += QUAD) quad_store(x + i, activate_quad(quad_load(x + i), act));
+    if (i == count) return;
+    float rest[QUAD] = {0};
+    memcpy(rest, x + i, (count - i) * sizeof *rest);
+    quad_store(rest, activate_quad(quad_load(rest), act));
+    memcpy(x + i, rest, (count - i) * sizeof *rest);
 }
 
 /* Where row `row` of sample `sample` begins, with broadcast; rows per sample. */
@@ -70,6 +51,14 @@ static inline float bf16_widen(uint16_t half) {
     float value;
     memcpy(&value, &bits, sizeof value);
     return value;
+}
+
+/* As bf16_from_f32(), where the compiler can see it. */
+static inline uint16_t bf16_narrow(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    uint32_t rounded = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16, quiet = bits >> 16 | 0x40u;
+    return (uint16_t)((bits & 0x7fffffffu) > 0x7f800000u ? quiet : rounded);
 }
 
 /* count numbers of a row, from number `first`, as f32. */
@@ -93,7 +82,7 @@ static inline void numbers_add(const void *row, enum dtype dtype, size_t first, 
 static inline void numbers_store(void *row, enum dtype dtype, size_t first, size_t count, const float *in) {
     if (dtype == DTYPE_BF16) {
         uint16_t *half = (uint16_t *)row + first;
-        for (size_t i = 0; i < count; i++) half[i] = bf16_from_f32(in[i]);
+        for (size_t i = 0; i < count; i++) half[i] = bf16_narrow(in[i]);
     } else {
         memcpy((float *)row + first, in, count * sizeof *in);
     }

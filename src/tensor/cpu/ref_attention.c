@@ -72,8 +72,8 @@ static void attend(const struct attention_shape *shape, struct block *block, siz
     score_query(block, q, width, score);
     float maximum = block->maximum[q];
     for (size_t k = 0; k < seen; k++) maximum = score[k] > maximum ? score[k] : maximum;
-    float shrink = exp_f32(block->maximum[q] - maximum), sum = 0;
-    for (size_t k = 0; k < KEYS; k++) score[k] = exp_f32(score[k] - maximum);
+    float shrink = quad_exp(quad_all(block->maximum[q] - maximum))[0], sum = 0;
+    for (size_t k = 0; k < KEYS; k += QUAD) quad_store(score + k, quad_exp(quad_load(score + k) - quad_all(maximum)));
     for (size_t k = 0; k < seen; k++) sum += score[k];
     block->sum[q] = block->sum[q] * shrink + sum;
     block->maximum[q] = maximum;

@@ -66,14 +66,15 @@ static void gather(const struct linear_task *task, size_t row, float *out) {
     if (shape->in2) numbers_load(row_read(&operands->x2, sample, shape->rows, place), operands->x2.dtype, 0, shape->in2, out + shape->in);
 }
 
-static void finish_row(const struct linear_task *task, size_t row, size_t column, size_t count, float *sums, const float *gates) {
+static void finish_row(const struct linear_task *task, size_t row, size_t column, size_t count, float *sums, float *gates) {
     const struct linear_shape *shape = task->shape;
     const struct linear_operands *operands = task->operands;
     size_t sample = row / shape->rows, place = row % shape->rows;
     if (operands->bias) numbers_add(operands->bias, DTYPE_F32, column, count, sums);
     if (shape->geglu) {
-        const float *bias = operands->bias ? operands->bias + shape->out + column : NULL;
-        for (size_t j = 0; j < count; j++) sums[j] *= gelu_f32(bias ? gates[j] + bias[j] : gates[j]);
+        if (operands->bias) numbers_add(operands->bias, DTYPE_F32, shape->out + column, count, gates);
+        activate(gates, count, ACT_GELU);
+        for (size_t j = 0; j < count; j++) sums[j] *= gates[j];
     }
     if (shape->has_per_sample) numbers_add(row_read(&operands->per_sample, sample, 1, 0), DTYPE_F32, column, count, sums);
     if (shape->has_residual)
