@@ -57,5 +57,7 @@ $("#samples").append(...samples.map((sample) => make("button", { "aria-label": s
 form.build();
 document.body.classList.remove("loading");
 
+const named = /^\/p\/(\w+)$/.exec(location.pathname);
+if (named) (await edit()).show(named[1]);
 // A painting was under way when the page was closed: show it.
-if (store.get("running", false)) (await edit()).resume();
+else if (store.get("running", false)) (await edit()).resume();

@@ -240,5 +240,19 @@ export async function startEditor(parts) {
       if (running) return openEntry(running);
       store.remove("running");
     },
+    // What /p/ID names: of this browser's history, or as far as the server tells it.
+    async show(id) {
+      const entry = entries.find((other) => other.key === id);
+      if (entry) return openEntry(entry);
+      try {
+        const { output, input } = await api.get(id);
+        if (!output?.length) return toast(say("error.unfinished"), { error: true });
+        if (!await openBlob(await api.output(output[0]))) return;
+        $("#prompt").value = input.prompt ?? "";
+        toast(say("said.prediction"));
+      } catch (error) {
+        toast(error.message, { error: true });
+      }
+    },
   };
 }

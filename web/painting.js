@@ -62,6 +62,7 @@ export function createPainting(app) {
     controller = null;
     id = null;
     view.setPatch(null);
+    view.setMaskVisible(true);
     app.mode("edit");
     $("#paint").focus(); // where it was; the button that had the focus is gone
   }
@@ -89,7 +90,9 @@ export function createPainting(app) {
       update, place, signal: controller.signal,
       picture: async (blob) => {
         const bitmap = await decode(blob);
-        if (controller) view.setPatch(patchOf(bitmap, request, PREVIEW_SIDE));
+        if (!controller) return;
+        view.setPatch(patchOf(bitmap, request, PREVIEW_SIDE));
+        view.setMaskVisible(false); // the picture shows where
       },
     });
     store.remove("running");

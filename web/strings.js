@@ -47,7 +47,8 @@ export const words = {
   "welcome.text": "Brush over a part, say what should be there, and watch it appear.",
   "welcome.open": "Open a photo",
   "welcome.camera": "Take a photo",
-  "welcome.hint": "You can also drop one here, or paste it. Nothing leaves this server.",
+  "welcome.hint": "You can also drop one here, or paste it.",
+  "welcome.private": "Nothing leaves this server.",
   "welcome.samples": "Or try one of these",
   "sample": "Try: {prompt}",
 
@@ -171,6 +172,8 @@ export const words = {
   "error.failed": "Painting failed: {detail}",
   "error.large": "The photo is too large to send. Choose a smaller size under Settings.",
   "error.nsfw": "The safety checker held back every picture. Try again, or another prompt.",
+  "said.prediction": "This is what was painted. Brush over it to go on.",
+  "error.unfinished": "This prediction is not painted yet, or it failed. Look again later.",
   "error.gone": "The server no longer has this prediction.",
   "error.clipboard": "The browser did not let the page use the clipboard. Use Download instead.",
   "error.output": "The picture could not be fetched: {detail}",

@@ -41,6 +41,21 @@ test("the history survives a reload and opens again with settings, mask and resu
   await page.done();
 });
 
+test("a prediction's own address shows it, to somebody else too", async () => {
+  const page = await visit();
+  await ready(page);
+  const [answer] = await Promise.all([page.waitForResponse((one) => one.request().method() === "POST" && one.url().endsWith("/v1/predictions")), paint(page, { steps: 1 })]);
+  const path = new URL((await answer.json()).urls.web).pathname;
+  await page.goto(new URL(path, page.url()).href);
+  await page.waitForSelector("body[data-mode=result]");
+  await page.done();
+  const other = await visit({ path });
+  await other.waitForSelector("body[data-mode=edit]");
+  assert.equal(await other.inputValue("#prompt"), "a red apple");
+  assert.match(await other.textContent("#toast p"), /This is what was painted/);
+  await other.done();
+});
+
 test("a reload in the middle of painting takes it up again", async () => {
   const page = await visit();
   await ready(page);
