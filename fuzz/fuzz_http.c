@@ -18,7 +18,7 @@ static void read_line(const char *line, const char *other) {
     int64_t seconds;
     if (host_valid(line) && strpbrk(line, "\r\n \"<>/\\@%") != NULL) abort();
     host_is_ours(line, other);
-    if (origin_base(NULL, other, line, other, "127.0.0.1:1", base, sizeof base) && strpbrk(base, "\r\n \"<>") != NULL) abort();
+    if (origin_base(NULL, other, line, "http", other, "127.0.0.1:1", base, sizeof base) && strpbrk(base, "\r\n \"<>") != NULL) abort();
     origin_same(line, "http://h:1/x", other);
     origin_allowed(other, line);
     if (listen_parse(line, host, sizeof host, port, sizeof port)) listen_is_loopback(host);

@@ -105,6 +105,7 @@ static json_t *answers_of(const struct route *route) {
     if (route->access == ACCESS_TOKEN) {
         add_problem(answers, 401, "The token is missing or wrong");
         add_problem(answers, 403, "Refused to a web page of another origin");
+        add_problem(answers, 429, "Above the configured rate limit");
     }
     if (strcmp(route->operation, "files.download") == 0) add_problem(answers, 401, "The token or the signature is missing or wrong");
     if (strchr(route->pattern, '{') != NULL || (route->parameters != NULL && strstr(route->parameters, "cursor") != NULL))

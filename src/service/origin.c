@@ -43,8 +43,8 @@ static bool first_of_list(const char *list, char *out, size_t size) {
     return true;
 }
 
-bool origin_base(const char *public_url, const char *forwarded_proto, const char *forwarded_host, const char *host, const char *bound,
-                 char *base, size_t size) {
+bool origin_base(const char *public_url, const char *forwarded_proto, const char *forwarded_host, const char *scheme, const char *host,
+                 const char *bound, char *base, size_t size) {
     int written;
     if (public_url != NULL && public_url[0] != 0) {
         size_t length = strlen(public_url);
@@ -53,8 +53,10 @@ bool origin_base(const char *public_url, const char *forwarded_proto, const char
         return written > 0 && (size_t)written < size;
     }
     char proto[8], name[256];
-    const char *scheme = "http";
-    if (first_of_list(forwarded_proto, proto, sizeof proto) && strcasecmp(proto, "https") == 0) scheme = "https";
+    if (first_of_list(forwarded_proto, proto, sizeof proto)) {
+        if (strcasecmp(proto, "https") == 0) scheme = "https";
+        if (strcasecmp(proto, "http") == 0) scheme = "http";
+    }
     const char *chosen = bound;
     if (first_of_list(forwarded_host, name, sizeof name) && host_valid(name))
         chosen = name;

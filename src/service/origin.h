@@ -8,10 +8,10 @@
 /* host[:port] as in a Host header: a name, an IPv4 address or an IPv6 one in brackets; no spaces,
  * no control or other odd characters, at most 255 bytes. */
 bool host_valid(const char *host);
-/* The base: `public_url` when configured, else from the forwarding headers of a proxy, else from
- * Host, else `bound`. Odd forwarding headers are ignored. False when it does not fit. */
-bool origin_base(const char *public_url, const char *forwarded_proto, const char *forwarded_host, const char *host, const char *bound,
-                 char *base, size_t size);
+/* The base: `public_url` when configured, else from the forwarding headers of a proxy, else scheme
+ * and Host, else scheme and `bound`. Odd forwarding headers are ignored. False when it does not fit. */
+bool origin_base(const char *public_url, const char *forwarded_proto, const char *forwarded_host, const char *scheme, const char *host,
+                 const char *bound, char *base, size_t size);
 /* Is this host (of a Host header) one that no foreign web page can have pointed at us: an address,
  * localhost, a name without dots, or the public URL's host? */
 bool host_is_ours(const char *host, const char *public_url);

@@ -26,24 +26,32 @@ static int wait_value(const char *text, size_t length) {
     return seconds < 1 ? 1 : (int)ceil(seconds);
 }
 
+static void append_applied(struct preference *preference, const char *text) {
+    size_t length = strlen(preference->applied);
+    snprintf(preference->applied + length, sizeof preference->applied - length, "%s%s", length == 0 ? "" : ", ", text);
+}
+
+static void take_wait(const char *text, size_t length, int maximum, struct preference *preference) {
+    char applied[24];
+    int asked = wait_value(text, length);
+    preference->wait = true;
+    preference->seconds = asked > 0 ? asked : WAIT_DEFAULT_SECONDS;
+    if (preference->seconds > maximum) preference->seconds = maximum;
+    snprintf(applied, sizeof applied, "wait=%d", preference->seconds);
+    append_applied(preference, asked > 0 ? applied : "wait");
+}
+
 void preference_parse(const char *header, int maximum, struct preference *preference) {
     memset(preference, 0, sizeof *preference);
     if (maximum < 1) maximum = 1;
     while (header != NULL && *header != 0) {
         header += strspn(header, " ,\t");
-        size_t length = strcspn(header, ",");
-        size_t name = strcspn(header, "=,; \t");
-        if (name == 4 && strncasecmp(header, "wait", 4) == 0) {
-            size_t value = strcspn(header, ",;");
-            int asked = wait_value(header, value);
-            preference->wait = true;
-            preference->seconds = asked > 0 ? asked : WAIT_DEFAULT_SECONDS;
-            if (preference->seconds > maximum) preference->seconds = maximum;
-            if (asked > 0)
-                snprintf(preference->applied, sizeof preference->applied, "wait=%d", preference->seconds);
-            else
-                snprintf(preference->applied, sizeof preference->applied, "wait");
-            return;
+        size_t length = strcspn(header, ","), name = strcspn(header, "=,; \t"), value = strcspn(header, ",; \t");
+        if (name == 4 && strncasecmp(header, "wait", 4) == 0 && !preference->wait) {
+            take_wait(header, strcspn(header, ",;"), maximum, preference);
+        } else if (value == 15 && strncasecmp(header, "output=data-uri", 15) == 0 && !preference->data_uri_output) {
+            preference->data_uri_output = true;
+            append_applied(preference, "output=data-uri");
         }
         header += length;
     }

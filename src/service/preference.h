@@ -7,8 +7,9 @@
 
 struct preference {
     bool wait;
-    int seconds;      /* how long to wait, within the maximum */
-    char applied[24]; /* for Preference-Applied: "wait", "wait=10" */
+    int seconds;          /* how long to wait, within the maximum */
+    bool data_uri_output; /* output=data-uri: this prediction's outputs as data URIs (extension) */
+    char applied[64];     /* for Preference-Applied: "wait", "wait=10", "wait, output=data-uri" */
 };
 
 /* Never refuses: what it does not understand is left out. header may be NULL. */

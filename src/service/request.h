@@ -56,7 +56,7 @@ struct request {
     struct request *next; /* in the handlers' queue */
     request_step *step;
     struct watch watch; /* while it waits for a prediction */
-    int wait_seconds;
+    int rate_remaining; /* creates left in the rate limit, when there is one */
     char prediction[PREDICTION_ID_LENGTH + 1];
     bool hide_stream;
 };

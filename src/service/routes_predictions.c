@@ -31,18 +31,18 @@ static bool answer_prediction(struct request *request, unsigned status, const st
 
 static void answer_created(struct request *request, const struct prediction *prediction, bool as_starting) {
     struct prediction_view view = view_of(request, prediction);
-    char location[600], applied[24];
+    char location[600], remaining[16];
     view.hide_stream = request->hide_stream;
     view.as_starting = as_starting;
     answer_json(request, 201, prediction_json(prediction, &view));
     snprintf(location, sizeof location, "%s/v1/predictions/%s", request->base, prediction->id);
     answer_header(request, "Location", location);
-    answer_header(request, "ratelimit-remaining", "600");
+    snprintf(remaining, sizeof remaining, "%d", request->service->options->creates_per_minute > 0 ? request->rate_remaining : 600);
+    answer_header(request, "ratelimit-remaining", remaining);
     answer_header(request, "ratelimit-reset", "1");
     struct preference preference;
     preference_parse(request_header(request, "Prefer"), request->service->options->wait_seconds, &preference);
-    snprintf(applied, sizeof applied, "%s", preference.applied);
-    if (preference.wait) answer_header(request, "Preference-Applied", applied);
+    if (preference.applied[0] != 0) answer_header(request, "Preference-Applied", preference.applied);
 }
 
 /* The wait is over, by an end or by its time. */
@@ -113,7 +113,7 @@ static bool store_and_answer(struct request *request, const struct create_body *
                                     .public_base = request->base,
                                     .logs = (char *)(uintptr_t) "",
                                     .created = time_wall(),
-                                    .data_uri_output = service->options->data_uri_output};
+                                    .data_uri_output = preference.data_uri_output};
     prediction.created -= prediction.created % 1000; /* what is told is what is compared */
     if (lifetime > 0) prediction.deadline = prediction.created + lifetime * 1000000;
     if (!random_token(token) || !prediction_id_create(prediction.id, &error)) return answer_error(request, &error);

@@ -4,11 +4,14 @@
 #include "base/time.h"
 #include "service/auth.h"
 #include "service/handlers.h"
+#include "service/limits.h"
 #include "service/origin.h"
 #include "service/request.h"
 #include "service/routes.h"
 #include "service/upload.h"
 
+#include <netdb.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -141,7 +144,8 @@ static bool head_is_sound(struct request *request, const char *version) {
     if (request_header(request, "Content-Length") != NULL && request_header(request, "Transfer-Encoding") != NULL)
         return answer_problem(request, 400, "Bad request", "A request has a Content-Length or a Transfer-Encoding, not both."), false;
     if (!origin_base(request->service->options->public_url, request_header(request, "X-Forwarded-Proto"),
-                     request_header(request, "X-Forwarded-Host"), host, request->service->bound, request->base, sizeof request->base))
+                     request_header(request, "X-Forwarded-Host"), request->service->scheme, host, request->service->bound, request->base,
+                     sizeof request->base))
         return answer_problem(request, 400, "Bad request", "The Host header is too long."), false;
     return true;
 }
@@ -232,7 +236,38 @@ static uint64_t body_limit(const struct request *request) {
     return DRAIN_BYTES_MAX;
 }
 
+/* Who is counted: the token, or without one the address. */
+static void caller_of(const struct request *request, char caller[72]) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    char address[64] = "";
+    if (!request->has_owner && info != NULL && info->client_addr != NULL) {
+        socklen_t size = info->client_addr->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+        getnameinfo(info->client_addr, size, address, sizeof address, NULL, 0, NI_NUMERICHOST);
+    }
+    snprintf(caller, 72, "%s %s", request->has_owner ? "token" : "from", request->has_owner ? request->owner : address);
+}
+
+static bool phase_rate(struct request *request) {
+    char caller[72], seconds[16];
+    enum limit_kind kind = request->route->body == BODY_JSON ? LIMIT_CREATES : LIMIT_REQUESTS;
+    if (request->service->limits == NULL || request->route->access == ACCESS_ANYONE) return true;
+    caller_of(request, caller);
+    struct limit_answer answer = limits_take(request->service->limits, kind, caller, time_monotonic());
+    request->rate_remaining = answer.remaining;
+    if (answer.retry_seconds == 0) return true;
+    answer_problem_json(request, 429,
+                        json_pack("{s:o,s:i,s:i}", "detail",
+                                  json_sprintf("Request was throttled. Your rate limit resets in ~%ds.", answer.retry_seconds), "status",
+                                  429, "retry_after", answer.retry_seconds));
+    snprintf(seconds, sizeof seconds, "%d", answer.retry_seconds);
+    answer_header(request, "Retry-After", seconds);
+    /* One client would send a create again by itself, and have two predictions later. */
+    answer_header(request, "x-should-retry", kind == LIMIT_CREATES ? "false" : "true");
+    return false;
+}
+
 static bool phase_limit(struct request *request) {
+    if (!phase_rate(request)) return false;
     uint64_t length = announced(request);
     if (length != UINT64_MAX && length > body_limit(request)) return answer_too_large(request), false;
     if (request->route->body == BODY_UPLOAD) {
@@ -394,7 +429,8 @@ static unsigned connection_limit(void) {
     return usable > CONNECTIONS_MAX ? CONNECTIONS_MAX : (unsigned)usable;
 }
 
-bool server_start(struct service *service, int listener, struct server **out, struct error *error) {
+bool server_start(struct service *service, int listener, const char *certificate, const char *key, struct server **out,
+                  struct error *error) {
     struct server *server = memory_zero(sizeof *server);
     if (server == NULL) {
         close(listener);
@@ -402,18 +438,28 @@ bool server_start(struct service *service, int listener, struct server **out, st
     }
     server->service = service;
     pthread_mutex_init(&server->lock, NULL);
-    server->daemon =
-        MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, server,
-                         MHD_OPTION_EXTERNAL_LOGGER, on_message, server, MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_URI_LOG_CALLBACK,
-                         on_target, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
-                         server, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_MEMORY_INCREMENT,
-                         (size_t)CONNECTION_INCREMENT, MHD_OPTION_CONNECTION_LIMIT, connection_limit(), MHD_OPTION_CONNECTION_TIMEOUT,
-                         (unsigned)IDLE_SECONDS, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)POLLING_THREADS, MHD_OPTION_END);
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)certificate},
+                                   {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)key},
+                                   {MHD_OPTION_END, 0, NULL}};
+    if (certificate != NULL)
+        flags |= MHD_USE_TLS;
+    else
+        tls[0].option = MHD_OPTION_END;
+    server->daemon = MHD_start_daemon(
+        flags, 0, NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_message, server, MHD_OPTION_LISTEN_SOCKET, listener,
+        MHD_OPTION_URI_LOG_CALLBACK, on_target, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION,
+        on_connection, server, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_MEMORY_INCREMENT,
+        (size_t)CONNECTION_INCREMENT, MHD_OPTION_CONNECTION_LIMIT, connection_limit(), MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)IDLE_SECONDS, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)POLLING_THREADS, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
     if (server->daemon == NULL) {
         close(listener);
         pthread_mutex_destroy(&server->lock);
         memory_free(server);
-        return error_set(error, ERROR_INTERNAL, "the HTTP server could not be started");
+        return error_set(error, ERROR_INTERNAL,
+                         certificate == NULL
+                             ? "the HTTP server could not be started"
+                             : "the HTTPS server could not be started: are the certificate and the key PEM files that belong together?");
     }
     *out = server;
     return true;

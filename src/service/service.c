@@ -1,10 +1,12 @@
 #include "service/service.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/time.h"
 #include "service/auth.h"
 #include "service/handlers.h"
 #include "service/hub.h"
+#include "service/limits.h"
 #include "service/origin.h"
 #include "service/server.h"
 #include "service/webhooks.h"
@@ -115,14 +117,44 @@ static void upkeep(struct service *service, struct server *server, volatile sig_
 
 static bool open_stores(struct service *service, struct error *error) {
     const struct service_options *options = service->options;
+    if (options->creates_per_minute > 0 || options->requests_per_minute > 0) {
+        service->limits = limits_create(options->creates_per_minute, options->requests_per_minute);
+        if (service->limits == NULL) return error_set(error, ERROR_MEMORY, "out of memory");
+    }
     return store_open(options->store_url, &service->writer, error) && blobs_open(options->blobs_url, &service->blobs, error) &&
            auth_create(options->store_url, service->loopback, &service->auth, error) &&
            handlers_start(service, &service->handlers, error) && hub_start(service, &service->hub, error) &&
            webhooks_start(service, &service->webhooks, error);
 }
 
+/* The text of a PEM file. */
+static bool read_pem(const char *path, char **text, struct error *error) {
+    size_t length;
+    return file_read(path, 1024 * 1024, text, &length, error);
+}
+
+static bool start_server(struct service *service, int listener, struct server **server, struct error *error) {
+    const struct service_options *options = service->options;
+    char *certificate = NULL, *key = NULL;
+    bool fine = true;
+    if (options->tls_certificate != NULL || options->tls_key != NULL) {
+        fine = (options->tls_certificate != NULL && options->tls_key != NULL) ||
+               error_set(error, ERROR_ARGUMENT, "https needs both a certificate and its key");
+        fine = fine && read_pem(options->tls_certificate, &certificate, error) && read_pem(options->tls_key, &key, error);
+    }
+    if (fine)
+        fine = server_start(service, listener, certificate, key, server, error);
+    else
+        close(listener);
+    if (key != NULL) sodium_memzero(key, strlen(key));
+    memory_free(certificate);
+    memory_free(key);
+    return fine;
+}
+
 static void close_stores(struct service *service) {
     auth_free(service->auth);
+    limits_free(service->limits);
     hub_free(service->hub);
     if (service->blobs != NULL) blobs_close(service->blobs);
     if (service->writer != NULL) store_close(service->writer);
@@ -130,7 +162,7 @@ static void close_stores(struct service *service) {
 
 bool service_run(const struct service_options *options, volatile sig_atomic_t *stop, void (*ready)(void *user, int port), void *user,
                  struct error *error) {
-    struct service service = {.options = options};
+    struct service service = {.options = options, .scheme = options->tls_certificate == NULL ? "http" : "https"};
     struct server *server = NULL;
     int listener = -1, port = 0;
     if (sodium_init() < 0) return error_set(error, ERROR_INTERNAL, "libsodium could not be started");
@@ -138,7 +170,7 @@ bool service_run(const struct service_options *options, volatile sig_atomic_t *s
     signal(SIGPIPE, SIG_IGN);
     bool fine = open_listener(&service, &listener, &port, error) && open_stores(&service, error);
     if (!fine && listener >= 0) close(listener);
-    fine = fine && server_start(&service, listener, &server, error);
+    fine = fine && start_server(&service, listener, &server, error);
     if (fine) {
         if (ready != NULL) ready(user, port);
         upkeep(&service, server, stop);

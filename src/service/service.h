@@ -10,15 +10,17 @@
 struct service_options {
     const char *listen; /* "127.0.0.1:8080", "[::1]:8080", port 0 = any free */
     const char *store_url, *blobs_url;
-    const char *public_url;   /* base of all URLs that we emit, or NULL: from the request */
-    const char *model_name;   /* "andreasjansson/stable-diffusion-inpainting" */
-    size_t body_bytes;        /* most bytes of a JSON body: 32 MB */
-    int wait_seconds;         /* most seconds of Prefer: wait: 60 */
-    int retention_seconds;    /* inputs, outputs, logs removed after this; 0 = never */
-    int file_seconds;         /* uploaded files expire after this; 0 = never */
-    bool data_uri_output;     /* outputs as data URIs for everybody */
-    bool private_webhooks;    /* may webhooks go to private addresses and plain http? default true: self-hosting */
-    const char *cors_origins; /* comma-separated allow-list, NULL = none */
+    const char *public_url;                      /* base of all URLs that we emit, or NULL: from the request */
+    const char *model_name;                      /* "andreasjansson/stable-diffusion-inpainting" */
+    size_t body_bytes;                           /* most bytes of a JSON body: 32 MB */
+    int wait_seconds;                            /* most seconds of Prefer: wait: 60 */
+    int retention_seconds;                       /* inputs, outputs, logs removed after this; 0 = never */
+    int file_seconds;                            /* uploaded files expire after this; 0 = never */
+    bool data_uri_output;                        /* outputs as data URIs for everybody */
+    bool private_webhooks;                       /* may webhooks go to private addresses and plain http? default true: self-hosting */
+    const char *cors_origins;                    /* comma-separated allow-list, NULL = none */
+    const char *tls_certificate, *tls_key;       /* PEM files: serve https; NULL = plain http */
+    int creates_per_minute, requests_per_minute; /* for each token (without tokens: address); 0 = no limit */
 };
 
 /* Serve until *stop is set. `ready`, when not NULL, is called once with the bound port. */

@@ -28,7 +28,9 @@ struct service {
     struct handlers *handlers;
     struct hub *hub;
     struct webhooks *webhooks;
-    char bound[300]; /* host:port that we listen on, for clients that send no Host */
+    struct limits *limits; /* NULL: none are configured */
+    char bound[300];       /* host:port that we listen on, for clients that send no Host */
+    const char *scheme;    /* that we speak ourselves: "http" or "https" */
     bool loopback;
     atomic_size_t body_bytes; /* of JSON bodies in memory */
     atomic_bool closing;

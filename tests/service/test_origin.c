@@ -29,7 +29,7 @@ static void test_hosts(void **state) {
 
 static void expect_base(const char *public_url, const char *proto, const char *forwarded, const char *host, const char *expected) {
     char base[512];
-    assert_true(origin_base(public_url, proto, forwarded, host, "127.0.0.1:8080", base, sizeof base));
+    assert_true(origin_base(public_url, proto, forwarded, "http", host, "127.0.0.1:8080", base, sizeof base));
     assert_string_equal(base, expected);
 }
 
@@ -42,8 +42,11 @@ static void test_base(void **state) {
     expect_base(NULL, "javascript", "a b", "h", "http://h");
     expect_base(NULL, "https", "evil\r\nX: y", "h", "https://h");
     expect_base("https://p.example/paint//", "http", "other", "h", "https://p.example/paint");
+    char base[512];
+    assert_true(origin_base(NULL, "http", NULL, "https", "h", "x", base, sizeof base)); /* a proxy's word goes before our own */
+    assert_string_equal(base, "http://h");
     char small[8];
-    assert_false(origin_base(NULL, NULL, NULL, "example.com", "x", small, sizeof small));
+    assert_false(origin_base(NULL, NULL, NULL, "http", "example.com", "x", small, sizeof small));
 }
 
 static void test_ours(void **state) {

@@ -39,6 +39,10 @@ static void test_prefer(void **state) {
     expect_wait("wait=\"10\"", 60, 10, "wait=10");
     expect_wait("respond-async, wait=7", 60, 7, "wait=7");
     expect_wait(" wait ; foo=bar", 60, 60, "wait");
+    expect_wait("wait=3, output=data-uri", 60, 3, "wait=3, output=data-uri");
+    expect_wait("output=data-uri", 60, 0, "output=data-uri");
+    expect_wait("output=data-uris", 60, 0, "");
+    expect_wait("wait=5, wait=6", 60, 5, "wait=5");
 }
 
 static void test_time_left(void **state) {
