@@ -13,20 +13,30 @@ struct entry {
     size_t first, end; /* its bytes, counted from where the reader's data begin */
 };
 
+/* One mapped file; or a table over others, which then are `parts`. */
 struct weights {
     char *path;
-    const unsigned char *bytes; /* the file, mapped read-only */
-    size_t size;
-    struct entry *entries; /* in the order of their data */
+    const unsigned char *bytes; /* the file, mapped read-only; NULL: none of its own */
+    size_t size;                /* of the file; without one, of the tensors listed */
+    struct entry *entries;      /* in the order of their data */
     size_t count;
     const struct entry **by_name; /* sorted; made once the reader is done */
+    struct weights **parts;       /* owned */
+    size_t part_count;
 };
 
 /* Fill entries from the mapped bytes. On failure what was filled in is freed by weights_close(). */
 bool safetensors_read(struct weights *weights, struct error *error);
+bool torch_read(struct weights *weights, struct error *error);
+
+/* A table without a file, with room for `count` entries and `parts` parts; NULL when out of memory. */
+struct weights *weights_create(const char *path, size_t count, size_t parts, struct error *error);
+/* Sort the names, each of which may be there once only: the last step of every reader. */
+bool weights_sort(struct weights *weights, struct error *error);
 
 /* A name from a file, fit to be put into a sentence: short and without control characters. */
 enum { QUOTED_SIZE = 100 };
 const char *quoted(const char *name, char text[QUOTED_SIZE]);
+const char *quoted_bytes(const unsigned char *name, size_t length, char text[QUOTED_SIZE]);
 
 #endif

@@ -13,6 +13,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+const char *quoted_bytes(const unsigned char *name, size_t length, char text[QUOTED_SIZE]) {
+    char whole[QUOTED_SIZE + 1];
+    size_t copied = length < QUOTED_SIZE ? length : QUOTED_SIZE;
+    for (size_t i = 0; i < copied; i++) whole[i] = name[i] < ' ' || name[i] > '~' ? '?' : (char)name[i];
+    whole[copied] = 0;
+    return quoted(whole, text);
+}
+
 const char *quoted(const char *name, char text[QUOTED_SIZE]) {
     size_t length = 0;
     for (; name[length] && length < QUOTED_SIZE - 1; length++)
@@ -61,9 +69,11 @@ static bool begins_with(const struct weights *weights, const char *text) {
 
 /* Other things that lie under such names, told apart by how they begin; then safetensors. */
 static bool read_table(struct weights *weights, struct error *error) {
-    if (begins_with(weights, "PK\x03\x04") || begins_with(weights, "\x80\x02"))
+    if (begins_with(weights, "PK\x03\x04")) return torch_read(weights, error);
+    if (begins_with(weights, "\x80\x02\x8a\x0a"))
         return error_set(error, ERROR_UNSUPPORTED,
-                         "this is a file of torch's own format, which can't be read yet; get the .safetensors file");
+                         "this is a file of torch's format from before version 1.6; load and save it with a newer torch, or get the "
+                         ".safetensors file");
     if (begins_with(weights, "GGUF"))
         return error_set(error, ERROR_UNSUPPORTED, "this is a GGUF file, which can't be read; get the .safetensors file");
     if (begins_with(weights, "version https://git-lfs"))
@@ -77,12 +87,30 @@ static int compare_names(const void *a, const void *b) {
     return strcmp((*left)->name, (*right)->name);
 }
 
-static bool sort_names(struct weights *weights, struct error *error) {
+bool weights_sort(struct weights *weights, struct error *error) {
     weights->by_name = memory_array(weights->count ? weights->count : 1, sizeof *weights->by_name);
     if (!weights->by_name) return error_set(error, ERROR_MEMORY, "out of memory for the names of %zu tensors", weights->count);
     for (size_t i = 0; i < weights->count; i++) weights->by_name[i] = &weights->entries[i];
     qsort(weights->by_name, weights->count, sizeof *weights->by_name, compare_names);
+    for (size_t i = 1; i < weights->count; i++) {
+        char shown[QUOTED_SIZE];
+        if (strcmp(weights->by_name[i - 1]->name, weights->by_name[i]->name) == 0)
+            return error_set(error, ERROR_FORMAT, "tensor %s is there twice", quoted(weights->by_name[i]->name, shown));
+    }
     return true;
+}
+
+struct weights *weights_create(const char *path, size_t count, size_t parts, struct error *error) {
+    struct weights *weights = memory_zero(sizeof *weights);
+    if (weights) {
+        weights->path = memory_string(path);
+        weights->entries = memory_array(count ? count : 1, sizeof *weights->entries);
+        weights->parts = memory_array(parts ? parts : 1, sizeof *weights->parts);
+        if (weights->path && weights->entries && weights->parts) return weights;
+    }
+    error_set(error, ERROR_MEMORY, "out of memory to open %s", path);
+    weights_close(weights);
+    return NULL;
 }
 
 bool weights_open_file(const char *path, struct weights **weights, struct error *error) {
@@ -92,7 +120,7 @@ bool weights_open_file(const char *path, struct weights **weights, struct error 
     if (!opened->path) {
         error_set(error, ERROR_MEMORY, "out of memory to open %s", path);
     } else if (map_file(opened, error)) {
-        if (read_table(opened, error) && sort_names(opened, error)) {
+        if (read_table(opened, error) && weights_sort(opened, error)) {
             *weights = opened;
             return true;
         }
@@ -107,50 +135,11 @@ void weights_close(struct weights *weights) {
     for (size_t i = 0; i < weights->count; i++) memory_free(weights->entries[i].name);
     memory_free(weights->entries);
     memory_free(weights->by_name);
+    for (size_t i = 0; i < weights->part_count; i++) weights_close(weights->parts[i]);
+    memory_free(weights->parts);
     if (weights->bytes) munmap((void *)(uintptr_t)weights->bytes, weights->size);
     memory_free(weights->path);
     memory_free(weights);
-}
-
-/* ==== A component's folder ==== */
-
-/* The first of torch's own files in the folder, or NULL. */
-static char *find_torch(const char *folder, const char *stem) {
-    const char *const names[] = {stem, "pytorch_model"};
-    static const char *const endings[] = {".bin", ".fp16.bin", ".ckpt"};
-    for (size_t i = 0; i < 2; i++) {
-        for (size_t j = 0; j < 3; j++) {
-            char *path = memory_format("%s/%s%s", folder, names[i], endings[j]);
-            if (path && file_exists(path)) return path;
-            memory_free(path);
-        }
-    }
-    return NULL;
-}
-
-static bool not_found(const char *folder, const char *stem, struct error *error) {
-    char *torch = find_torch(folder, stem);
-    if (torch)
-        error_set(error, ERROR_NOT_FOUND,
-                  "no %s.safetensors or %s.fp16.safetensors in %s; torch's own formats (%s) can't be read yet: get the safetensors files",
-                  stem, stem, folder, torch);
-    else
-        error_set(error, ERROR_NOT_FOUND, "no %s.safetensors or %s.fp16.safetensors in %s", stem, stem, folder);
-    memory_free(torch);
-    return false;
-}
-
-bool weights_open_folder(const char *folder, const char *stem, struct weights **weights, struct error *error) {
-    static const char *const endings[] = {".safetensors", ".fp16.safetensors"};
-    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
-        char *path = memory_format("%s/%s%s", folder, stem, endings[i]);
-        if (!path) return error_set(error, ERROR_MEMORY, "out of memory to look into %s", folder);
-        bool exists = file_exists(path);
-        bool opened = exists && weights_open_file(path, weights, error);
-        memory_free(path);
-        if (exists) return opened;
-    }
-    return not_found(folder, stem, error);
 }
 
 /* ==== Looking up ==== */

@@ -1,7 +1,8 @@
 /* Named weights in mapped files. Every length and offset in a file is checked when it is opened, so
- * that a tensor handed out can be read in full; nothing is copied.
+ * that a tensor handed out can be read in full; nothing is copied, and nothing of a file is run.
  *
- * Formats: safetensors now; other readers fill the same table of names (see safetensors.c). */
+ * Formats, told by how a file begins: safetensors, and torch's since 1.6 (a zip archive with a
+ * pickle). Each reader fills the same table of names (table.h). */
 #ifndef WEIGHTS_WEIGHTS_H
 #define WEIGHTS_WEIGHTS_H
 
@@ -11,13 +12,15 @@
 struct weights;
 
 /* Open one file. ERROR_FORMAT says what lies and where: header longer than the file, offsets
- * outside, overlapping or with holes, shape times dtype not equal to the bytes, a name twice. */
+ * outside, overlapping or with holes, shape times dtype not equal to the bytes, a name twice.
+ * ERROR_UNSUPPORTED: a pickle that asks for more than tensors, or another program's format. */
 bool weights_open_file(const char *path, struct weights **weights, struct error *error);
 
 /* Open what a component's folder of a diffusers checkpoint holds: the first that exists of
- * STEM.safetensors, STEM.fp16.safetensors (STEM as diffusers and transformers write it:
- * "diffusion_pytorch_model", "model"). ERROR_NOT_FOUND names what was looked for, and, when torch's
- * own formats lie there, says so. */
+ * STEM.safetensors, STEM.fp16.safetensors, STEM.bin, STEM.fp16.bin, each also in pieces with an
+ * index (STEM.safetensors.index.json). STEM as diffusers and transformers write it
+ * ("diffusion_pytorch_model", "model"; for .bin also "pytorch_model"). ERROR_NOT_FOUND names what
+ * was looked for. */
 bool weights_open_folder(const char *folder, const char *stem, struct weights **weights, struct error *error);
 
 void weights_close(struct weights *weights); /* unmaps; tensors handed out are dead then */
@@ -38,7 +41,7 @@ const struct tensor *weights_get(const struct weights *weights, const char *name
  * again, from the file, should anybody look. */
 void weights_rest(const struct weights *weights);
 
-size_t weights_bytes(const struct weights *weights); /* of the mapped file */
-const char *weights_path(const struct weights *weights);
+size_t weights_bytes(const struct weights *weights);     /* of the mapped files */
+const char *weights_path(const struct weights *weights); /* of the file, or of the index of pieces */
 
 #endif

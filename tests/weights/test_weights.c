@@ -201,7 +201,7 @@ static void test_hostile_files(void **state) {
     refused(write_bytes("x", "\3\0\0\0\0\0\0\0{}", 10), ERROR_FORMAT, "should have 3 bytes, but the file ends after 2");
     refused(write_bytes("x", "\xff\xff\xff\xff\xff\xff\xff\xff{}", 10), ERROR_FORMAT, "above the limit");
     refused(write_bytes("x", "\1\xe1\xf5\5\0\0\0\0{}", 10), ERROR_FORMAT, "100000001 bytes, above the limit");
-    refused(write_bytes("x", "PK\3\4\0\0\0\0\0\0", 10), ERROR_UNSUPPORTED, "torch's own format");
+    refused(write_bytes("x", "PK\3\4\0\0\0\0\0\0", 10), ERROR_FORMAT, "zip archive without its end");
     refused(write_bytes("x", "GGUF\3\0\0\0\0\0", 10), ERROR_UNSUPPORTED, "GGUF");
     static const char pointer[] = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
     refused(write_bytes("x", pointer, sizeof pointer - 1), ERROR_FORMAT, "Git LFS");
@@ -251,13 +251,12 @@ static void test_folder(void **state) {
     struct error error = {0};
     assert_false(weights_open_folder(folder, "model", &weights, &error));
     assert_int_equal(error.code, ERROR_NOT_FOUND);
-    assert_non_null(strstr(error.message, "no model.safetensors or model.fp16.safetensors in"));
-    assert_null(strstr(error.message, "torch"));
+    assert_non_null(strstr(error.message, "neither model.safetensors nor model.bin"));
 
+    /* Damaged, but not passed over in silence: */
     char *torch = write_bytes("pytorch_model.bin", "PK\3\4", 4);
     assert_false(weights_open_folder(folder, "model", &weights, &error));
-    assert_int_equal(error.code, ERROR_NOT_FOUND);
-    assert_non_null(strstr(error.message, "torch's own formats"));
+    assert_int_equal(error.code, ERROR_FORMAT);
     assert_non_null(strstr(error.message, "pytorch_model.bin"));
 
     char *half = write_file("model.fp16.safetensors", good, 18);
@@ -277,6 +276,64 @@ static void test_folder(void **state) {
     drop(full);
     drop(half);
     drop(torch);
+}
+
+static char *write_text(const char *name, const char *text) { return write_bytes(name, text, strlen(text)); }
+
+static void test_shards(void **state) {
+    (void)state;
+    char *one = write_file("one.safetensors", "{" A("U8", "[2]", "[0,2]") "}", 2);
+    char *two = write_file("two.safetensors", "{" B("U8", "[3]", "[0,3]") "}", 3);
+    char *index = write_text("model.safetensors.index.json",
+                             "{\"metadata\":{},\"weight_map\":{\"b\":\"two.safetensors\",\"a\":\"one.safetensors\"}}");
+    struct weights *weights;
+    struct error error = {0};
+    if (!weights_open_folder(folder, "model", &weights, &error)) fail_msg("%s", error.message);
+    assert_int_equal(weights_count(weights), 2);
+    assert_int_equal(weights_find(weights, "a")->shape[0], 2);
+    assert_int_equal(weights_find(weights, "b")->shape[0], 3);
+    assert_int_equal(((const unsigned char *)weights_find(weights, "b")->data)[2], 2);
+    assert_string_equal(weights_path(weights), index);
+    weights_close(weights);
+    /* Memory that runs out at every place. */
+    bool opened = false;
+    for (size_t n = 1; !opened; n++) {
+        memory_fail_at(n, 0);
+        opened = weights_open_folder(folder, "model", &weights, &error);
+        memory_fail_at(0, 0);
+        if (!opened) assert_int_equal(error.code, ERROR_MEMORY);
+    }
+    weights_close(weights);
+
+    static const struct {
+        const char *index;
+        enum error_code code;
+        const char *part;
+    } bad[] = {
+        {"", ERROR_FORMAT, "no JSON"},
+        {"[]", ERROR_FORMAT, "no weight_map"},
+        {"{\"weight_map\":{}}", ERROR_FORMAT, "no weight_map"},
+        {"{\"weight_map\":{\"a\":5}}", ERROR_FORMAT, "tensor a is not the name"},
+        {"{\"weight_map\":{\"a\":\"\"}}", ERROR_FORMAT, "tensor a is not the name"},
+        {"{\"weight_map\":{\"a\":\"../one.safetensors\"}}", ERROR_FORMAT, "not the name of a file beside"},
+        {"{\"weight_map\":{\"a\":\"/etc/passwd\"}}", ERROR_FORMAT, "not the name of a file beside"},
+        {"{\"weight_map\":{\"a\":\"..\"}}", ERROR_FORMAT, "not the name of a file beside"},
+        {"{\"weight_map\":{\"a\":\"three.safetensors\"}}", ERROR_NOT_FOUND, "three.safetensors"},
+        {"{\"weight_map\":{\"a\":\"one.safetensors\",\"c\":\"two.safetensors\"}}", ERROR_FORMAT, "tensor c is in the index"},
+        {"{\"weight_map\":{\"a\":\"one.safetensors\",\"b\":\"link.safetensors\"}}", ERROR_FORMAT, "tensor a is there twice"},
+    };
+    char *link = memory_format("%s/link.safetensors", folder);
+    assert_int_equal(symlink("one.safetensors", link), 0);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        memory_free(write_text("model.safetensors.index.json", bad[i].index));
+        if (!*bad[i].index) memory_free(write_text("model.safetensors.index.json", "nothing"));
+        assert_false(weights_open_folder(folder, "model", &weights, &error));
+        if (error.code != bad[i].code || !strstr(error.message, bad[i].part)) fail_msg("%s gave %s", bad[i].index, error.message);
+    }
+    drop(link);
+    drop(index);
+    drop(one);
+    drop(two);
 }
 
 /* Every allocation fails once: an error each time, and (under ASan) nothing is left behind. */
@@ -334,6 +391,7 @@ int main(void) {
         cmocka_unit_test(test_too_many_tensors),
         cmocka_unit_test(test_not_files),
         cmocka_unit_test(test_folder),
+        cmocka_unit_test(test_shards),
         cmocka_unit_test(test_memory_fails),
         cmocka_unit_test(test_real_file),
     };
