@@ -124,8 +124,7 @@ static bool add_events(struct sqlite_store *store, const struct state *state, co
 
 /* Is one of this kind still waiting for its first delivery? It will tell the newest state anyway. */
 static bool is_waiting(struct sqlite_store *store, const struct state *state, unsigned event, bool *waiting, struct error *error) {
-    struct query query =
-        query_begin(&store->writer, "SELECT 1 FROM webhooks WHERE prediction = ? AND event = ? AND NOT in_flight AND tries = 0 LIMIT 1");
+    struct query query = query_begin(&store->writer, "SELECT 1 FROM webhooks WHERE prediction = ? AND event = ? AND tries = 0 LIMIT 1");
     query_text(&query, state->id);
     query_integer(&query, event);
     *waiting = query_row(&query);
@@ -171,8 +170,7 @@ static bool add_webhook(struct sqlite_store *store, const struct state *state, u
 
 /* What still waits for its half second goes out before the end is told. */
 static bool hurry_webhooks(struct sqlite_store *store, const struct state *state, int64_t now, struct error *error) {
-    struct query query =
-        query_begin(&store->writer, "UPDATE webhooks SET due = ?2 WHERE prediction = ?1 AND due > ?2 AND NOT in_flight AND tries = 0");
+    struct query query = query_begin(&store->writer, "UPDATE webhooks SET due = ?2 WHERE prediction = ?1 AND due > ?2 AND tries = 0");
     query_text(&query, state->id);
     query_integer(&query, now);
     return query_run(&query, error);

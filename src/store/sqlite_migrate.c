@@ -65,8 +65,7 @@ static const char *const steps[] = {
     " event INTEGER NOT NULL," /* one WEBHOOK_... bit */
     " tries INTEGER NOT NULL DEFAULT 0,"
     " created INTEGER NOT NULL,"
-    " due INTEGER NOT NULL," /* while one is being delivered: when its lease runs out */
-    " in_flight INTEGER NOT NULL DEFAULT 0);"
+    " due INTEGER NOT NULL);" /* while one is being delivered: when its lease runs out */
     "CREATE INDEX webhooks_due ON webhooks (due, number);"
     "CREATE INDEX webhooks_prediction ON webhooks (prediction, event);"
 

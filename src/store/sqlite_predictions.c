@@ -82,20 +82,38 @@ bool sqlite_get_by_stream(struct store *base, const char *stream_token, struct p
 
 /* ---- lists ---- */
 
-/* The index for each combination gives the order, so that a page costs what it holds. */
+/* A list is a stretch of an index: from a key (created, id), exclusive, to a time. One bound at either
+ * end and no more, because only one at either end is looked up; any other would be tried row by row. */
+struct stretch {
+    int64_t from, to;
+    const char *from_id;
+};
+
+/* `before` is the key (before, ""), and so is `after`: no id is empty. */
+static struct stretch stretch_of(const struct store_list *list) {
+    int64_t after = list->after ? list->after : INT64_MIN, before = list->before ? list->before : INT64_MAX;
+    bool cursor = list->cursor_created != 0;
+    if (list->ascending) {
+        cursor = cursor && list->cursor_created >= after;
+        return (struct stretch){cursor ? list->cursor_created : after, before, cursor && list->cursor_id ? list->cursor_id : ""};
+    }
+    cursor = cursor && list->cursor_created < before;
+    return (struct stretch){cursor ? list->cursor_created : before, after, cursor && list->cursor_id ? list->cursor_id : ""};
+}
+
 static char *list_sql(const struct store_list *list) {
-    return memory_format("SELECT " PREDICTION_COLUMNS
-                         " FROM predictions WHERE created >= ?1 AND created < ?2 AND (created, id) %s (?3, ?4)%s%s"
-                         " ORDER BY created %s, id %s LIMIT ?5",
-                         list->ascending ? ">" : "<", list->owner ? " AND owner = ?6" : "", list->web_only ? " AND from_web" : "",
-                         list->ascending ? "ASC" : "DESC", list->ascending ? "ASC" : "DESC");
+    const char *order = list->ascending ? "ASC" : "DESC";
+    return memory_format("SELECT " PREDICTION_COLUMNS " FROM predictions WHERE (created, id) %s (?1, ?2) AND created %s ?3%s%s"
+                         " ORDER BY created %s, id %s LIMIT ?4",
+                         list->ascending ? ">" : "<", list->ascending ? "<" : ">=", list->owner ? " AND owner = ?5" : "",
+                         list->web_only ? " AND from_web" : "", order, order);
 }
 
 static void bind_list(struct query *query, const struct store_list *list) {
-    query_integer(query, list->after ? list->after : INT64_MIN);
-    query_integer(query, list->before ? list->before : INT64_MAX);
-    query_integer(query, list->cursor_created ? list->cursor_created : (list->ascending ? INT64_MIN : INT64_MAX));
-    query_text(query, list->cursor_created && list->cursor_id ? list->cursor_id : "");
+    struct stretch stretch = stretch_of(list);
+    query_integer(query, stretch.from);
+    query_text(query, stretch.from_id);
+    query_integer(query, stretch.to);
     query_integer(query, (int64_t)list->limit + 1);
     if (list->owner) query_text(query, list->owner);
 }

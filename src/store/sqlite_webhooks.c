@@ -18,7 +18,7 @@ static void read_webhook(struct query *query, struct webhook *webhook) {
 }
 
 static bool take(struct sqlite_store *store, int64_t row, int64_t until, struct error *error) {
-    struct query query = query_begin(&store->writer, "UPDATE webhooks SET in_flight = 1, tries = tries + 1, due = ?2 WHERE number = ?1");
+    struct query query = query_begin(&store->writer, "UPDATE webhooks SET tries = tries + 1, due = ?2 WHERE number = ?1");
     query_integer(&query, row);
     query_integer(&query, until);
     return query_run(&query, error);
@@ -69,7 +69,7 @@ bool sqlite_webhook_done(struct store *base, int64_t row, struct error *error) {
 bool sqlite_webhook_retry(struct store *base, int64_t row, int64_t retry, struct error *error) {
     struct sqlite_store *store = sqlite_of(base);
     if (!write_begin(store, error)) return false;
-    struct query query = query_begin(&store->writer, "UPDATE webhooks SET in_flight = 0, due = ?2 WHERE number = ?1");
+    struct query query = query_begin(&store->writer, "UPDATE webhooks SET due = ?2 WHERE number = ?1");
     query_integer(&query, row);
     query_integer(&query, retry);
     return write_end(store, query_run(&query, error), false, error);
