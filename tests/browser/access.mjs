@@ -29,7 +29,7 @@ for (const [device, options] of [["desktop", DESKTOP], ["phone", PHONE]]) {
         await clean(page, "settings");
         await shot(page, `${device}-${colorScheme}-settings`);
         await page.keyboard.press("Escape");
-        assert.ok(!(await page.isVisible("#panel")));
+        await page.waitForSelector("#panel", { state: "hidden" });
         assert.equal(await page.evaluate(() => document.activeElement.id), "panel-open");
       } else {
         await page.keyboard.press("?");
