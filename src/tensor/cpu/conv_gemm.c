@@ -1,6 +1,7 @@
 /* Convolutions over the product of gemm.h. A result's pixel is a row, a tap of the kernel a segment
  * (two with a second input): its numbers are read where they are in the picture, enlarged or not,
  * and outside the picture from a row of zeros. */
+#include "tensor/cpu/conv_axis.h"
 #include "tensor/cpu/elementary.h"
 #include "tensor/cpu/gemm.h"
 
@@ -24,8 +25,6 @@ static const char *accepts(const struct gemm_engine *engine, const struct conv_s
 }
 
 /* ---- memory ---- */
-
-enum { OUTSIDE = -1 };
 
 struct layout {
     struct gemm_tiling tiling;
@@ -87,11 +86,6 @@ struct conv_task {
     unsigned char *converted;
     size_t length, bytes;
 };
-
-static void fill_axis(ptrdiff_t *source, size_t count, size_t padding, size_t in, size_t enlarged) {
-    for (size_t i = 0; i < count; i++)
-        source[i] = i < padding || i - padding >= enlarged ? OUTSIDE : (ptrdiff_t)upsample_source(i - padding, in, enlarged);
-}
 
 enum { CONVERT_ROWS = 64 };
 
@@ -187,8 +181,8 @@ static void run(const struct gemm_engine *engine, const struct conv_shape *shape
     memset(task.zeros, 0, layout->zeros);
     task.source_y = (ptrdiff_t *)(void *)(task.zeros + layout->zeros);
     task.source_x = task.source_y + layout->columns_y;
-    fill_axis(task.source_y, layout->columns_y, shape->pad_top, shape->h, shape->up_h);
-    fill_axis(task.source_x, layout->columns_x, shape->pad_left, shape->w, shape->up_w);
+    conv_axis(task.source_y, layout->columns_y, shape->pad_top, shape->h, shape->up_h);
+    conv_axis(task.source_x, layout->columns_x, shape->pad_left, shape->w, shape->up_w);
     unsigned char *memory = task.zeros + layout->zeros + layout->axes;
     task.picture[0] = picture_of(&task, 0, &operands->x, memory, pool);
     if (shape->c2) task.picture[1] = picture_of(&task, 1, &operands->x2, memory + layout->converted[0], pool);

@@ -30,9 +30,9 @@ static void flash_convert(const void *from, enum dtype dtype, size_t count, void
         memcpy(to, from, count * sizeof(float));
         return;
     }
-    for (size_t i = 0; i < count; i += LANES) {
-        __mmask16 lanes = lanes_below(count - i);
-        store_numbers(to, DTYPE_F32, i, lanes, load_numbers(from, dtype, i, lanes));
+    for (size_t i = 0; i < count; i += FLOATS) {
+        __mmask16 mask = mask_below(count - i);
+        store_numbers(to, DTYPE_F32, i, mask, load_numbers(from, dtype, i, mask));
     }
 }
 

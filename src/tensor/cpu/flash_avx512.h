@@ -1,5 +1,5 @@
 /* Attention in blocks (Dao 2022; Rabe and Staats 2021) with queries in the lanes: 64 queries meet a
- * block of keys, and neither scores nor sums ever cross lanes.
+ * block of keys, and neither scores nor sums ever cross mask.
  *
  *   scores^T [keys][64] = K [keys][width] Q^T [width][64]     tiles of 6 keys, in registers
  *   P = 2^(scores^T - reference)                              written once, as the next product's panel
@@ -23,7 +23,7 @@
 
 enum {
     QUERIES = 64, /* of a task: lanes of VECTORS vectors */
-    VECTORS = QUERIES / LANES,
+    VECTORS = QUERIES / FLOATS,
     TILE = 6,                          /* keys, or numbers of a head, whose sums stay in registers */
     BLOCK_UNITS = 96,                  /* of keys in a block: its powers, 24 KB, stay in the L1 cache */
     KEYS = BLOCK_UNITS * UNIT_NUMBERS, /* a multiple of TILE */
@@ -91,11 +91,11 @@ static unsigned char *keys_of(const struct flash_task *task, size_t sample, size
 /* ---- keys and values ---- */
 
 /* Numbers [d, d + 16) of the keys of one unit, side by side. */
-static inline __m512i value_units(const struct flash_task *task, size_t sample, size_t first, size_t end, size_t d, __mmask16 lanes) {
+static inline __m512i value_units(const struct flash_task *task, size_t sample, size_t first, size_t end, size_t d, __mmask16 mask) {
     const struct view *view = &task->operands->v;
     __m512i unit = _mm512_setzero_si512();
     for (size_t k = 0; k < UNIT_NUMBERS && first + k < end; k++) {
-        __m512 x = load_numbers(row_read(view, sample, task->shape->k_tokens, first + k), view->dtype, d, lanes);
+        __m512 x = load_numbers(row_read(view, sample, task->shape->k_tokens, first + k), view->dtype, d, mask);
         if (UNIT_NUMBERS == 1) return _mm512_castps_si512(x);
         __m512i half = _mm512_cvtepu16_epi32(narrow_bf16(x));
         unit = _mm512_or_si512(unit, k ? _mm512_slli_epi32(half, 16) : half);
@@ -106,14 +106,14 @@ static inline __m512i value_units(const struct flash_task *task, size_t sample, 
 /* Values on their side: [width][BLOCK_UNITS], keys side by side in a unit; zeros after the last. */
 static void turn_values(const struct flash_task *task, size_t sample, size_t head, size_t first, size_t keys, unsigned char *out) {
     size_t width = task->shape->head_width;
-    for (size_t unit = 0; unit < BLOCK_UNITS; unit += LANES)
-        for (size_t d = 0; d < width; d += LANES) {
-            __m512i square[LANES];
-            __mmask16 lanes = lanes_below(width - d);
-            for (size_t i = 0; i < LANES; i++)
-                square[i] = value_units(task, sample, first + (unit + i) * UNIT_NUMBERS, first + keys, head * width + d, lanes);
+    for (size_t unit = 0; unit < BLOCK_UNITS; unit += FLOATS)
+        for (size_t d = 0; d < width; d += FLOATS) {
+            __m512i square[FLOATS];
+            __mmask16 mask = mask_below(width - d);
+            for (size_t i = 0; i < FLOATS; i++)
+                square[i] = value_units(task, sample, first + (unit + i) * UNIT_NUMBERS, first + keys, head * width + d, mask);
             transpose_16x16(square);
-            for (size_t i = 0; i < LANES && d + i < width; i++) _mm512_store_si512(out + ((d + i) * BLOCK_UNITS + unit) * UNIT, square[i]);
+            for (size_t i = 0; i < FLOATS && d + i < width; i++) _mm512_store_si512(out + ((d + i) * BLOCK_UNITS + unit) * UNIT, square[i]);
         }
 }
 
@@ -155,13 +155,13 @@ static void load_queries(const struct flash_task *task, size_t sample, size_t he
         query += head * shape->head_width * dtype_size(task->operands->q.dtype);
         flash_convert(query, task->operands->q.dtype, shape->head_width, rows + q * units * UNIT);
     }
-    for (size_t unit = 0; unit < units; unit += LANES)
+    for (size_t unit = 0; unit < units; unit += FLOATS)
         for (size_t v = 0; v < VECTORS; v++) {
-            __m512i square[LANES];
-            __mmask16 lanes = lanes_below(units - unit);
-            for (size_t i = 0; i < LANES; i++) square[i] = _mm512_maskz_loadu_epi32(lanes, rows + ((v * LANES + i) * units + unit) * UNIT);
+            __m512i square[FLOATS];
+            __mmask16 mask = mask_below(units - unit);
+            for (size_t i = 0; i < FLOATS; i++) square[i] = _mm512_maskz_loadu_epi32(mask, rows + ((v * FLOATS + i) * units + unit) * UNIT);
             transpose_16x16(square);
-            for (size_t i = 0; i < LANES && unit + i < units; i++)
+            for (size_t i = 0; i < FLOATS && unit + i < units; i++)
                 _mm512_store_si512(block->panel + ((unit + i) * VECTORS + v) * 64, square[i]);
         }
 }
@@ -190,9 +190,9 @@ __attribute__((always_inline)) static inline void score_tile(const unsigned char
 static inline __mmask16 seen(const struct flash_block *block, size_t key, size_t v) {
     if (key >= block->keys) return 0;
     if (!block->causal) return 0xffff;
-    size_t token = block->first_key + key, query = block->first_query + v * LANES; /* of the first lane */
+    size_t token = block->first_key + key, query = block->first_query + v * FLOATS; /* of the first lane */
     if (token <= query) return 0xffff;
-    return (__mmask16)(token - query >= LANES ? 0 : 0xffffu << (token - query));
+    return (__mmask16)(token - query >= FLOATS ? 0 : 0xffffu << (token - query));
 }
 
 /* Powers of a block's scores and their sums. masked: some keys are not for all queries. */
@@ -204,7 +204,7 @@ __attribute__((always_inline)) static inline void power_block(const struct flash
         score_tile(block->key + k * units * UNIT, units, block->panel, score);
 #pragma GCC unroll 4
         for (size_t v = 0; v < VECTORS; v++) {
-            __m512 reference = _mm512_load_ps(block->reference + v * LANES);
+            __m512 reference = _mm512_load_ps(block->reference + v * FLOATS);
 #pragma GCC unroll 3
             for (size_t r = 0; r < TILE; r += 2) {
                 __m512 p = power_of_two(_mm512_fmsub_ps(score[r][v], factor, reference));
@@ -233,7 +233,7 @@ static bool powers_of(const struct flash_block *block, size_t units, float scale
     for (size_t v = 0; v < VECTORS; v++) {
         fine =
             fine && _mm512_cmp_ps_mask(total[v], most, _CMP_LE_OQ) == 0xffff && _mm512_cmp_ps_mask(total[v], least, _CMP_GE_OQ) == 0xffff;
-        _mm512_store_ps(sum + v * LANES, total[v]);
+        _mm512_store_ps(sum + v * FLOATS, total[v]);
     }
     return fine;
 }
@@ -241,7 +241,7 @@ static bool powers_of(const struct flash_block *block, size_t units, float scale
 /* Make the largest score so far the reference, and fit what has been summed to it. */
 static void raise_reference(struct flash_block *block, size_t units, size_t width, float scale) {
     for (size_t v = 0; v < VECTORS; v++) {
-        __m512 old = _mm512_load_ps(block->reference + v * LANES);
+        __m512 old = _mm512_load_ps(block->reference + v * FLOATS);
         __m512 largest = block->first_key == 0 ? _mm512_set1_ps(-INFINITY) : old;
         for (size_t k = 0; k < block->keys; k += TILE) {
             __m512 score[TILE][VECTORS];
@@ -249,12 +249,12 @@ static void raise_reference(struct flash_block *block, size_t units, size_t widt
             for (size_t r = 0; r < TILE; r++)
                 largest = _mm512_mask_max_ps(largest, seen(block, k + r, v), largest, _mm512_mul_ps(score[r][v], _mm512_set1_ps(scale)));
         }
-        _mm512_store_ps(block->reference + v * LANES, largest);
+        _mm512_store_ps(block->reference + v * FLOATS, largest);
         if (block->first_key == 0) continue;
         __m512 shrink = exp_f32x16(_mm512_mul_ps(_mm512_sub_ps(old, largest), _mm512_set1_ps(0x1.62e43p-1f)));
-        _mm512_store_ps(block->sum + v * LANES, _mm512_mul_ps(_mm512_load_ps(block->sum + v * LANES), shrink));
+        _mm512_store_ps(block->sum + v * FLOATS, _mm512_mul_ps(_mm512_load_ps(block->sum + v * FLOATS), shrink));
         for (size_t d = 0; d < width; d++) {
-            float *out = block->out + d * QUERIES + v * LANES;
+            float *out = block->out + d * QUERIES + v * FLOATS;
             _mm512_store_ps(out, _mm512_mul_ps(_mm512_load_ps(out), shrink));
         }
     }
@@ -267,7 +267,7 @@ __attribute__((always_inline)) static inline void value_tile(size_t rows, const 
 #pragma GCC unroll 6
     for (size_t r = 0; r < rows; r++)
 #pragma GCC unroll 4
-        for (size_t v = 0; v < VECTORS; v++) sum[r][v] = more ? _mm512_load_ps(out + (r * VECTORS + v) * LANES) : _mm512_setzero_ps();
+        for (size_t v = 0; v < VECTORS; v++) sum[r][v] = more ? _mm512_load_ps(out + (r * VECTORS + v) * FLOATS) : _mm512_setzero_ps();
     for (size_t unit = 0; unit < units; unit++, powers += QUERIES * UNIT) {
         __m512i b[VECTORS];
 #pragma GCC unroll 4
@@ -282,7 +282,7 @@ __attribute__((always_inline)) static inline void value_tile(size_t rows, const 
 #pragma GCC unroll 6
     for (size_t r = 0; r < rows; r++)
 #pragma GCC unroll 4
-        for (size_t v = 0; v < VECTORS; v++) _mm512_store_ps(out + (r * VECTORS + v) * LANES, sum[r][v]);
+        for (size_t v = 0; v < VECTORS; v++) _mm512_store_ps(out + (r * VECTORS + v) * FLOATS, sum[r][v]);
 }
 
 static void add_values(const struct flash_block *block, size_t width) {
@@ -327,23 +327,23 @@ static void attend(const struct flash_task *task, struct flash_block *block) {
 /* Up to 16 numbers of up to 16 queries' results. */
 static void store_square(const struct flash_task *task, size_t sample, size_t column, const struct flash_block *block, size_t first,
                          size_t d, size_t count) {
-    __m512i square[LANES];
-    __mmask16 lanes = lanes_below(count);
-    for (size_t i = 0; i < LANES; i++)
+    __m512i square[FLOATS];
+    __mmask16 mask = mask_below(count);
+    for (size_t i = 0; i < FLOATS; i++)
         square[i] = i < count ? _mm512_load_si512(block->out + (d + i) * QUERIES + first) : _mm512_setzero_si512();
     transpose_16x16(square);
-    for (size_t i = 0; i < LANES && first + i < block->queries; i++) {
+    for (size_t i = 0; i < FLOATS && first + i < block->queries; i++) {
         void *row = row_write(&task->operands->out, sample, task->shape->q_tokens, block->first_query + first + i);
         __m512 weight = _mm512_set1_ps(1.0f / block->sum[first + i]);
-        store_numbers(row, task->operands->out.dtype, column + d, lanes, _mm512_mul_ps(_mm512_castsi512_ps(square[i]), weight));
+        store_numbers(row, task->operands->out.dtype, column + d, mask, _mm512_mul_ps(_mm512_castsi512_ps(square[i]), weight));
     }
 }
 
 static void store_queries(const struct flash_task *task, size_t sample, size_t head, const struct flash_block *block) {
     size_t width = task->shape->head_width;
-    for (size_t first = 0; first < block->queries; first += LANES)
-        for (size_t d = 0; d < width; d += LANES)
-            store_square(task, sample, head * width, block, first, d, width - d < LANES ? width - d : LANES);
+    for (size_t first = 0; first < block->queries; first += FLOATS)
+        for (size_t d = 0; d < width; d += FLOATS)
+            store_square(task, sample, head * width, block, first, d, width - d < FLOATS ? width - d : FLOATS);
 }
 
 static void run_task(void *context, size_t number, size_t thread) {

@@ -27,8 +27,8 @@ static void flash_convert(const void *from, enum dtype dtype, size_t count, void
         if (count % 2) memset((unsigned char *)to + count * 2, 0, 2);
         return;
     }
-    for (size_t i = 0; i < count; i += LANES)
-        store_numbers(to, DTYPE_BF16, i, lanes_below((count - i + 1) / 2 * 2), load_numbers(from, dtype, i, lanes_below(count - i)));
+    for (size_t i = 0; i < count; i += FLOATS)
+        store_numbers(to, DTYPE_BF16, i, mask_below((count - i + 1) / 2 * 2), load_numbers(from, dtype, i, mask_below(count - i)));
 }
 
 static const char *accepts(const struct attention_shape *shape) {

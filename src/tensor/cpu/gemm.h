@@ -64,8 +64,15 @@ struct gemm_engine {
     size_t panel;     /* columns of a full panel; the last one is rounded up to vectors of `vector` */
     size_t vector;
     void (*block)(const struct gemm_block *block);
+    /* Rows [first, first + rows) of the result, columns [column, column + columns), from sums[rows][stride]. */
+    void (*finish)(const struct gemm_finish *finish, size_t first, size_t rows, size_t column, size_t columns, const float *sums,
+                   size_t stride);
     /* Numbers of a row in the engine's format; the last unit is filled up with zero. */
     void (*convert)(const void *from, enum dtype dtype, size_t count, void *to);
+    /* Winograd's transforms (winograd.h). Of (m + 2)^2 pixels: `channels` numbers of point i to out + i * stride bytes, as
+     * convert() does. Of sums: those of point i at sums[i * stride]; out[m * m][columns]. */
+    void (*winograd_input)(size_t m, const void *const pixel[], enum dtype dtype, size_t channels, unsigned char *out, size_t stride);
+    void (*winograd_output)(size_t m, const float *sums, size_t stride, size_t columns, float *out);
 };
 extern const struct gemm_engine gemm_avx512bf16, gemm_avx512, gemm_avx2;
 
@@ -97,6 +104,7 @@ struct gemm_weight {
     size_t first;   /* input channels begin here */
     size_t taps, parts, length[2];
     bool geglu;
+    size_t winograd; /* m: the kernel is 3x3, and its (m + 2)^2 factors are the taps; or 0 */
 };
 size_t gemm_panels(const struct gemm_engine *engine, size_t columns, bool geglu);
 size_t gemm_panel_columns(const struct gemm_engine *engine, size_t columns, bool geglu, size_t panel);

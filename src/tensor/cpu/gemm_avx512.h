@@ -26,11 +26,11 @@ static inline int unit_of(const unsigned char *row, size_t unit) {
 
 __attribute__((always_inline)) static inline void tile(size_t rows, size_t vectors, const struct gemm_rows *a, size_t first_row,
                                                        const struct span *span, const unsigned char *panel, float *sums, bool more) {
-    __m512 sum[GEMM_TILE_ROWS][GEMM_PANEL / LANES];
+    __m512 sum[GEMM_TILE_ROWS][GEMM_PANEL / FLOATS];
 #pragma GCC unroll 6
     for (size_t r = 0; r < rows; r++)
 #pragma GCC unroll 4
-        for (size_t v = 0; v < vectors; v++) sum[r][v] = more ? _mm512_loadu_ps(sums + (r * vectors + v) * LANES) : _mm512_setzero_ps();
+        for (size_t v = 0; v < vectors; v++) sum[r][v] = more ? _mm512_loadu_ps(sums + (r * vectors + v) * FLOATS) : _mm512_setzero_ps();
     for (size_t segment = span->segment; segment < span->end; segment++) {
         const unsigned char *const *start = a->row + segment * a->capacity + first_row;
         const unsigned char *row[GEMM_TILE_ROWS];
@@ -38,7 +38,7 @@ __attribute__((always_inline)) static inline void tile(size_t rows, size_t vecto
         for (size_t r = 0; r < rows; r++) row[r] = start[r] + span->first * GEMM_UNIT_BYTES;
         size_t count = span->count ? span->count : segment_units(a, segment);
         for (size_t i = 0; i < count; i++) {
-            __m512i b[GEMM_PANEL / LANES];
+            __m512i b[GEMM_PANEL / FLOATS];
 #pragma GCC unroll 4
             for (size_t v = 0; v < vectors; v++) b[v] = _mm512_loadu_si512(panel + v * 64);
 #pragma GCC unroll 6
@@ -53,7 +53,7 @@ __attribute__((always_inline)) static inline void tile(size_t rows, size_t vecto
 #pragma GCC unroll 6
     for (size_t r = 0; r < rows; r++)
 #pragma GCC unroll 4
-        for (size_t v = 0; v < vectors; v++) _mm512_storeu_ps(sums + (r * vectors + v) * LANES, sum[r][v]);
+        for (size_t v = 0; v < vectors; v++) _mm512_storeu_ps(sums + (r * vectors + v) * FLOATS, sum[r][v]);
 }
 
 typedef void tile_function(const struct gemm_rows *a, size_t first_row, const struct span *span, const unsigned char *panel, float *sums,
@@ -64,15 +64,13 @@ typedef void tile_function(const struct gemm_rows *a, size_t first_row, const st
                                         float *sums, bool more) {                                                                          \
         tile(rows, vectors, a, first_row, span, panel, sums, more);                                                                        \
     }
+/* clang-format off */
 #define TILES(rows) TILE(rows, 1) TILE(rows, 2) TILE(rows, 3) TILE(rows, 4)
-TILES(1)
-TILES(2)
-TILES(3)
-TILES(4) TILES(5) TILES(6)
-#define TILE_NAMES(rows)                                                                                                                   \
-    { tile_##rows##_1, tile_##rows##_2, tile_##rows##_3, tile_##rows##_4 }
-    static tile_function *const tiles[GEMM_TILE_ROWS][GEMM_PANEL / LANES] = {TILE_NAMES(1), TILE_NAMES(2), TILE_NAMES(3),
-                                                                             TILE_NAMES(4), TILE_NAMES(5), TILE_NAMES(6)};
+TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
+#define TILE_NAMES(rows) {tile_##rows##_1, tile_##rows##_2, tile_##rows##_3, tile_##rows##_4}
+static tile_function *const tiles[GEMM_TILE_ROWS][GEMM_PANEL / FLOATS] = {TILE_NAMES(1), TILE_NAMES(2), TILE_NAMES(3),
+                                                                          TILE_NAMES(4), TILE_NAMES(5), TILE_NAMES(6)};
+/* clang-format on */
 #undef TILE_NAMES
 #undef TILES
 #undef TILE
@@ -92,19 +90,19 @@ static inline const void *view_row(const struct view *view, size_t sample, size_
 
 static inline void finish_one(const struct gemm_finish *finish, const struct finish_row *row, const float *sums, size_t column,
                               size_t columns) {
-    for (size_t j = 0; j < columns; j += LANES) {
-        __mmask16 lanes = lanes_below(columns - j);
+    for (size_t j = 0; j < columns; j += FLOATS) {
+        __mmask16 mask = mask_below(columns - j);
         __m512 x = _mm512_loadu_ps(sums + j);
-        if (finish->bias) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(lanes, finish->bias + column + j));
+        if (finish->bias) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, finish->bias + column + j));
         if (finish->geglu) {
             __m512 gate = _mm512_loadu_ps(sums + GEMM_PANEL / 2 + j);
-            if (finish->bias) gate = _mm512_add_ps(gate, _mm512_maskz_loadu_ps(lanes, finish->bias + finish->columns + column + j));
+            if (finish->bias) gate = _mm512_add_ps(gate, _mm512_maskz_loadu_ps(mask, finish->bias + finish->columns + column + j));
             x = _mm512_mul_ps(x, gelu_f32x16(gate));
         }
-        if (row->per_sample) x = _mm512_add_ps(x, load_numbers(row->per_sample, finish->per_sample.dtype, column + j, lanes));
-        if (row->residual) x = _mm512_add_ps(x, load_numbers(row->residual, finish->residual.dtype, column + j, lanes));
+        if (row->per_sample) x = _mm512_add_ps(x, load_numbers(row->per_sample, finish->per_sample.dtype, column + j, mask));
+        if (row->residual) x = _mm512_add_ps(x, load_numbers(row->residual, finish->residual.dtype, column + j, mask));
         if (finish->act != ACT_NONE) x = activate_f32x16(x, finish->act);
-        store_numbers(row->out, finish->out.dtype, column + j, lanes, x);
+        store_numbers(row->out, finish->out.dtype, column + j, mask, x);
     }
 }
 
@@ -152,7 +150,7 @@ static inline size_t next_span(const struct gemm_rows *a, struct span *span) {
 
 static inline void run_block(const struct gemm_block *block) {
     const struct gemm_rows *a = &block->a;
-    size_t depth = gemm_depth(a), vectors = block->panel_columns / LANES;
+    size_t depth = gemm_depth(a), vectors = block->panel_columns / FLOATS;
     bool shallow = depth <= GEMM_UNITS && block->finish;
     const unsigned char *panel = block->panel;
     struct span span = {0, 0, 0, 0};

@@ -1,6 +1,7 @@
 /* Weights in panels, and how a product is shared out. For all engines. */
 #include "tensor/cpu/elementary.h"
 #include "tensor/cpu/gemm.h"
+#include "tensor/cpu/winograd.h"
 
 enum {
     CHUNK = 64, /* channels read of one column before the next column's turn: the panel's part stays in the L1 cache */
@@ -50,8 +51,15 @@ static bool source_row(const struct gemm_engine *engine, const struct gemm_weigh
 static void read_stretch(const struct gemm_weight *weight, size_t row, size_t part, size_t first, size_t count, float *out) {
     int i = 0;
     while (row >= weight->weight[i]->shape[0]) row -= weight->weight[i++]->shape[0];
-    size_t channel = weight->first + (part ? weight->length[0] : 0) + first;
-    tensor_read_f32(weight->weight[i], (row * weight->weight[i]->shape[1] + channel) * weight->taps, count * weight->taps, out);
+    size_t channel = weight->first + (part ? weight->length[0] : 0) + first, taps = weight->winograd ? 9 : weight->taps;
+    size_t element = (row * weight->weight[i]->shape[1] + channel) * taps;
+    if (!weight->winograd) {
+        tensor_read_f32(weight->weight[i], element, count * taps, out);
+        return;
+    }
+    float kernel[CHUNK * 9];
+    tensor_read_f32(weight->weight[i], element, count * 9, kernel);
+    for (size_t c = 0; c < count; c++) winograd_weight(weight->winograd, kernel + 9 * c, out + c * weight->taps);
 }
 
 static void write_column(const struct gemm_engine *engine, const float *number, size_t step, size_t count, uint32_t *out, size_t columns) {

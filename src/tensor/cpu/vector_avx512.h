@@ -7,9 +7,9 @@
 #include <immintrin.h>
 #include <stdint.h>
 
-enum { LANES = 16 };
+enum { FLOATS = 16 };
 
-static inline __mmask16 lanes_below(size_t count) { return (__mmask16)(count >= LANES ? 0xffffu : (1u << count) - 1u); }
+static inline __mmask16 mask_below(size_t count) { return (__mmask16)(count >= FLOATS ? 0xffffu : (1u << count) - 1u); }
 
 /* ---- rows ---- */
 
@@ -30,29 +30,29 @@ static inline __m256i narrow_bf16(__m512 x) {
 }
 
 /* Numbers [first, first + 16) of a row; lanes outside the mask are zero and their memory isn't touched. */
-static inline __m512 load_numbers(const void *row, enum dtype dtype, size_t first, __mmask16 lanes) {
-    if (dtype == DTYPE_BF16) return widen_bf16(_mm256_maskz_loadu_epi16(lanes, (const uint16_t *)row + first));
-    return _mm512_maskz_loadu_ps(lanes, (const float *)row + first);
+static inline __m512 load_numbers(const void *row, enum dtype dtype, size_t first, __mmask16 mask) {
+    if (dtype == DTYPE_BF16) return widen_bf16(_mm256_maskz_loadu_epi16(mask, (const uint16_t *)row + first));
+    return _mm512_maskz_loadu_ps(mask, (const float *)row + first);
 }
 
-static inline void store_numbers(void *row, enum dtype dtype, size_t first, __mmask16 lanes, __m512 x) {
+static inline void store_numbers(void *row, enum dtype dtype, size_t first, __mmask16 mask, __m512 x) {
     if (dtype == DTYPE_BF16) {
-        if (lanes == 0xffff)
+        if (mask == 0xffff)
             _mm256_storeu_si256((__m256i *)(void *)((uint16_t *)row + first), narrow_bf16(x));
         else
-            _mm256_mask_storeu_epi16((uint16_t *)row + first, lanes, narrow_bf16(x));
+            _mm256_mask_storeu_epi16((uint16_t *)row + first, mask, narrow_bf16(x));
     } else {
-        if (lanes == 0xffff)
+        if (mask == 0xffff)
             _mm512_storeu_ps((float *)row + first, x);
         else
-            _mm512_mask_storeu_ps((float *)row + first, lanes, x);
+            _mm512_mask_storeu_ps((float *)row + first, mask, x);
     }
 }
 
 /* Turn a square of 16 rows by 16 numbers on its side. */
-static inline void transpose_16x16(__m512i row[LANES]) {
-    __m512i t[LANES];
-    for (int i = 0; i < LANES; i += 4) { /* 4 by 4 within 128 bits */
+static inline void transpose_16x16(__m512i row[FLOATS]) {
+    __m512i t[FLOATS];
+    for (int i = 0; i < FLOATS; i += 4) { /* 4 by 4 within 128 bits */
         __m512i low = _mm512_unpacklo_epi32(row[i], row[i + 1]), high = _mm512_unpackhi_epi32(row[i], row[i + 1]);
         __m512i low2 = _mm512_unpacklo_epi32(row[i + 2], row[i + 3]), high2 = _mm512_unpackhi_epi32(row[i + 2], row[i + 3]);
         t[i] = _mm512_unpacklo_epi64(low, low2);
