@@ -43,6 +43,8 @@ struct plan_options {
     struct packed_weights *packed; /* outlives the plan */
 };
 
+/* Weights are known in it by the address of their data, which must stay what it is as long as the
+ * cache lives. */
 struct packed_weights *packed_weights_create(struct error *error);
 void packed_weights_free(struct packed_weights *packed); /* after every plan that uses it */
 size_t packed_weights_bytes(const struct packed_weights *packed);
@@ -161,6 +163,8 @@ struct attention {
 };
 struct value plan_attention(struct plan *plan, const struct attention *attention);
 
+/* The next two begin a stream and are f32 in every plan; class tokens and taken tokens are of their
+ * input's dtype. */
 /* Sinusoidal embedding of x [n, 1, 1, 1] -> [n, 1, 1, dim], exponent -ln(10000) * i / (dim / 2 - shift);
  * cosines first when flip. */
 struct value plan_timestep_embed(struct plan *plan, struct value x, size_t dim, bool flip, float shift);

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-static const char *attention_row(const void *shape, size_t row, const char **name) {
+const char *plan_attention_row(const void *shape, size_t row, const char **name) {
     const struct attention_kernel *kernel = attention_kernels[row];
     *name = kernel ? kernel->name : NULL;
     return kernel && shape ? kernel->accepts(shape) : NULL;
@@ -12,7 +12,7 @@ static const char *attention_row(const void *shape, size_t row, const char **nam
 static bool choose(struct plan *plan, struct operation *operation, struct error *error) {
     (void)error;
     struct attention_operation *attention = &operation->as.attention;
-    attention->kernel = attention_kernels[plan_choose_row(plan, "attention", attention_row, &attention->shape)];
+    attention->kernel = attention_kernels[plan_choose_row(plan, "attention", plan_attention_row, &attention->shape)];
     if (attention->kernel->scratch)
         operation->scratch_bytes = attention->kernel->scratch(&attention->shape, pool_threads(plan->options.pool));
     return true;

@@ -6,7 +6,7 @@
 
 /* ---- finishing and running ---- */
 
-static const char *conv_row(const void *shape, size_t row, const char **name) {
+const char *plan_conv_row(const void *shape, size_t row, const char **name) {
     const struct conv_kernel *kernel = conv_kernels[row];
     *name = kernel ? kernel->name : NULL;
     return kernel && shape ? kernel->accepts(shape) : NULL;
@@ -45,7 +45,7 @@ static bool choose(struct plan *plan, struct operation *operation, struct error 
     struct conv_shape *shape = &conv->shape;
     shape->weight = &operation->weight[0];
     size_t threads = pool_threads(plan->options.pool);
-    conv->kernel = conv_kernels[plan_choose_row(plan, "conv", conv_row, shape)];
+    conv->kernel = conv_kernels[plan_choose_row(plan, "conv", plan_conv_row, shape)];
     if (conv->kernel->prepare && !conv->kernel->prepare(shape, threads, &operation->state, error)) return false;
     if (conv->kernel->state_scratch)
         operation->scratch_bytes = conv->kernel->state_scratch(operation->state);

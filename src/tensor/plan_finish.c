@@ -10,7 +10,8 @@
 
 /* ---- choosing kernels ---- */
 
-/* INPAINT_FORCE is "operation:row,operation:row,...". Calls back with each row forced for one operation. */
+/* INPAINT_FORCE is "operation:row,operation:row,...". The row forced in the next entry for an
+ * operation, and where to go on; NULL at the end. */
 static const char *next_forced(const char *at, const char *operation, char *name, size_t size) {
     size_t length = strlen(operation);
     while (at && *at) {
@@ -29,6 +30,36 @@ static size_t find_row(kernel_row *row, const void *shape, const char *wanted) {
     for (size_t i = 0; row(NULL, i, &name), name; i++)
         if (strcmp(name, wanted) == 0 && !row(shape, i, &name)) return i;
     return SIZE_MAX;
+}
+
+static bool row_exists(kernel_row *row, const char *wanted, size_t length) {
+    const char *name;
+    for (size_t i = 0; row(NULL, i, &name), name; i++)
+        if (strlen(name) == length && memcmp(name, wanted, length) == 0) return true;
+    return false;
+}
+
+/* Refuse names that mean nothing: a misspelt one would quietly test something else. */
+static bool check_force(const char *force, struct error *error) {
+    static const struct {
+        const char *operation;
+        kernel_row *row;
+    } known[] = {{"linear", plan_linear_row},
+                 {"conv", plan_conv_row},
+                 {"attention", plan_attention_row},
+                 {"group_norm", plan_group_norm_row},
+                 {"layer_norm", plan_layer_norm_row}};
+    for (const char *at = force; at && *at;) {
+        size_t entry = strcspn(at, ","), operation = strcspn(at, ":,");
+        bool found = false;
+        for (size_t i = 0; i < sizeof known / sizeof *known && operation < entry; i++)
+            if (strlen(known[i].operation) == operation && memcmp(known[i].operation, at, operation) == 0)
+                found = row_exists(known[i].row, at + operation + 1, entry - operation - 1);
+        if (!found && entry > 0) return error_set(error, ERROR_ARGUMENT, "INPAINT_FORCE: there is no kernel \"%.*s\"", (int)entry, at);
+        at += entry;
+        if (*at == ',') at++;
+    }
+    return true;
 }
 
 size_t plan_choose_row(const struct plan *plan, const char *operation, kernel_row *row, const void *shape) {
@@ -155,11 +186,14 @@ bool plan_finish(struct plan *plan, size_t memory_limit, struct error *error) {
     const char *trace = getenv("INPAINT_TRACE");
     plan->trace = trace && strstr(trace, "dispatch");
     /* A plan that failed here is only fit to be freed: later calls find the same error. */
-    if (!choose_kernels(plan, &plan->error) || !allocate(plan, memory_limit, &plan->error) ||
+    if (!check_force(plan->force, &plan->error) || !choose_kernels(plan, &plan->error) || !allocate(plan, memory_limit, &plan->error) ||
         !packed_weights_fulfil(plan->options.packed, plan->requests, plan->request_count, plan->options.pool, &plan->error) ||
         !name_operations(plan, &plan->error))
         return error_set(error, plan->error.code, "%s", plan->error.message);
     for (size_t i = 0; i < plan->operation_count; i++) plan->operations[i]->type->bind(plan, plan->operations[i]);
+    memory_free(plan->requests);
+    plan->requests = NULL;
+    plan->request_count = plan->request_capacity = 0;
     plan->finished = true;
     return true;
 }

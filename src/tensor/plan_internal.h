@@ -146,8 +146,8 @@ struct plan {
     bool finished, timed;
     struct plan_timing *timings; /* each section's operations, then one with name NULL */
     char *names;
-    char *force; /* INPAINT_FORCE */
-    bool trace;  /* INPAINT_TRACE=dispatch */
+    const char *force; /* INPAINT_FORCE, while finishing */
+    bool trace;        /* INPAINT_TRACE=dispatch */
 };
 
 /* ---- recording (plan.c) ---- */
@@ -177,6 +177,7 @@ bool plan_grow(void **array, size_t *capacity, size_t count, size_t size);
 
 /* Refusal of row `row`, or NULL when it takes the shape; *name is NULL past the last row. */
 typedef const char *kernel_row(const void *shape, size_t row, const char **name);
+kernel_row plan_linear_row, plan_conv_row, plan_attention_row, plan_group_norm_row, plan_layer_norm_row;
 /* The index of the row to use, after INPAINT_FORCE. */
 size_t plan_choose_row(const struct plan *plan, const char *operation, kernel_row *row, const void *shape);
 bool plan_request(struct plan *plan, const struct packed_request *request, struct error *error);

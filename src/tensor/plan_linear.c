@@ -6,7 +6,7 @@
 
 /* ---- finishing and running ---- */
 
-static const char *linear_row(const void *shape, size_t row, const char **name) {
+const char *plan_linear_row(const void *shape, size_t row, const char **name) {
     const struct linear_kernel *kernel = linear_kernels[row];
     *name = kernel ? kernel->name : NULL;
     return kernel && shape ? kernel->accepts(shape) : NULL;
@@ -45,7 +45,7 @@ static bool choose(struct plan *plan, struct operation *operation, struct error 
     struct linear_shape *shape = &linear->shape;
     for (int i = 0; i < shape->weights; i++) shape->weight[i] = &operation->weight[i];
     size_t threads = pool_threads(plan->options.pool);
-    linear->kernel = linear_kernels[plan_choose_row(plan, "linear", linear_row, shape)];
+    linear->kernel = linear_kernels[plan_choose_row(plan, "linear", plan_linear_row, shape)];
     if (linear->kernel->prepare && !linear->kernel->prepare(shape, threads, &operation->state, error)) return false;
     if (linear->kernel->state_scratch)
         operation->scratch_bytes = linear->kernel->state_scratch(operation->state);

@@ -5,7 +5,7 @@
 
 /* ---- GroupNorm ---- */
 
-static const char *group_norm_row(const void *shape, size_t row, const char **name) {
+const char *plan_group_norm_row(const void *shape, size_t row, const char **name) {
     const struct group_norm_kernel *kernel = group_norm_kernels[row];
     *name = kernel ? kernel->name : NULL;
     return kernel && shape ? kernel->accepts(shape) : NULL;
@@ -13,7 +13,7 @@ static const char *group_norm_row(const void *shape, size_t row, const char **na
 
 static bool choose_group_norm(struct plan *plan, struct operation *operation, struct error *error) {
     struct group_norm_operation *norm = &operation->as.group_norm;
-    norm->kernel = group_norm_kernels[plan_choose_row(plan, "group_norm", group_norm_row, &norm->shape)];
+    norm->kernel = group_norm_kernels[plan_choose_row(plan, "group_norm", plan_group_norm_row, &norm->shape)];
     if (norm->kernel->scratch) operation->scratch_bytes = norm->kernel->scratch(&norm->shape, pool_threads(plan->options.pool));
     return plan_request_vector(plan, operation, 0, error) && plan_request_vector(plan, operation, 1, error);
 }
@@ -92,7 +92,7 @@ struct value plan_group_norm(struct plan *plan, const struct group_norm *norm) {
 
 /* ---- LayerNorm ---- */
 
-static const char *layer_norm_row(const void *shape, size_t row, const char **name) {
+const char *plan_layer_norm_row(const void *shape, size_t row, const char **name) {
     const struct layer_norm_kernel *kernel = layer_norm_kernels[row];
     *name = kernel ? kernel->name : NULL;
     return kernel && shape ? kernel->accepts(shape) : NULL;
@@ -100,7 +100,7 @@ static const char *layer_norm_row(const void *shape, size_t row, const char **na
 
 static bool choose_layer_norm(struct plan *plan, struct operation *operation, struct error *error) {
     struct layer_norm_operation *norm = &operation->as.layer_norm;
-    norm->kernel = layer_norm_kernels[plan_choose_row(plan, "layer_norm", layer_norm_row, &norm->shape)];
+    norm->kernel = layer_norm_kernels[plan_choose_row(plan, "layer_norm", plan_layer_norm_row, &norm->shape)];
     return plan_request_vector(plan, operation, 0, error) && plan_request_vector(plan, operation, 1, error);
 }
 

@@ -1,6 +1,8 @@
 /* The plan itself: memory, sections, errors, facts. */
 #include "support.h"
 
+#include <pthread.h>
+
 /* ---- memory is reused and never while it is still needed ---- */
 
 enum { VALUES = 60, WIDTH = 24, TOKENS = 20 };
@@ -296,14 +298,18 @@ static bool record_all_kinds(struct pool *pool, struct packed_weights *packed, c
     return fine;
 }
 
-static void test_each_allocation_fails_once(void **state) {
-    (void)state;
+static void make_weights(struct bench *bench) {
+    bench_weight_of(bench, DTYPE_F32, 8, 8, 3, 3);
+    bench_weight_of(bench, DTYPE_F32, 8);
+    bench_weight_of(bench, DTYPE_F32, 16);
+    bench_weight_of(bench, DTYPE_F32, 8, 16);
+}
+
+static void each_allocation_fails_once(const char *force) {
+    setenv("INPAINT_FORCE", force, 1);
     struct bench bench;
     bench_begin(&bench, DTYPE_F32, 2, 1);
-    bench_weight_of(&bench, DTYPE_F32, 8, 8, 3, 3);
-    bench_weight_of(&bench, DTYPE_F32, 8);
-    bench_weight_of(&bench, DTYPE_F32, 16);
-    bench_weight_of(&bench, DTYPE_F32, 8, 16);
+    make_weights(&bench);
     size_t failed = 0;
     for (size_t at = 1;; at++) {
         struct packed_weights *packed = packed_weights_create(NULL);
@@ -325,6 +331,54 @@ static void test_each_allocation_fails_once(void **state) {
     }
     assert_true(failed > 15);
     bench_end(&bench);
+    unsetenv("INPAINT_FORCE");
+}
+
+static void test_each_allocation_fails_once(void **state) {
+    (void)state;
+    each_allocation_fails_once("conv:ref,linear:ref,attention:ref");
+    each_allocation_fails_once("conv:onednn,linear:onednn");
+    each_allocation_fails_once("");
+}
+
+/* ---- two plans at once ---- */
+
+static void *finish_and_run(void *argument) {
+    struct bench *shared = argument;
+    struct pool *pool = pool_create(2, NULL);
+    bool fine = pool != NULL;
+    for (int i = 0; i < 5 && fine; i++) fine = record_all_kinds(pool, shared->packed, shared->tensors, NULL);
+    pool_free(pool);
+    return fine ? shared : NULL;
+}
+
+static void test_plans_share_weights_across_threads(void **state) {
+    (void)state;
+    struct bench bench;
+    bench_begin(&bench, DTYPE_F32, 1, 1);
+    make_weights(&bench);
+    pthread_t threads[3];
+    for (int i = 0; i < 3; i++) assert_int_equal(pthread_create(&threads[i], NULL, finish_and_run, &bench), 0);
+    for (int i = 0; i < 3; i++) {
+        void *result;
+        assert_int_equal(pthread_join(threads[i], &result), 0);
+        assert_non_null(result);
+    }
+    bench_end(&bench);
+}
+
+static void test_unknown_kernels_are_refused(void **state) {
+    (void)state;
+    static const char *const wrong[] = {"conv:fast", "cnov:ref", "conv", "conv:", "linear:ref,conv:re", "linear:ref,,conv:reff"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct bench bench;
+        bench_begin(&bench, DTYPE_F32, 1, 1);
+        setenv("INPAINT_FORCE", wrong[i], 1);
+        struct error error = bench_refusal(&bench);
+        unsetenv("INPAINT_FORCE");
+        assert_int_equal(error.code, ERROR_ARGUMENT);
+        bench_end(&bench);
+    }
 }
 
 int main(void) {
@@ -339,6 +393,8 @@ int main(void) {
                                        cmocka_unit_test(test_what_is_refused),
                                        cmocka_unit_test(test_nothing_after_the_end),
                                        cmocka_unit_test(test_compute_must_be_known),
-                                       cmocka_unit_test(test_each_allocation_fails_once)};
+                                       cmocka_unit_test(test_each_allocation_fails_once),
+                                       cmocka_unit_test(test_plans_share_weights_across_threads),
+                                       cmocka_unit_test(test_unknown_kernels_are_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
