@@ -9,8 +9,8 @@
 #include <string.h>
 
 struct serve_settings {
-    const char *listen, *data, *model, *public_url, *cors;
-    long long threads, workers, wait, retention, file_lifetime;
+    const char *listen, *data, *model, *public_url, *cors, *tls_certificate, *tls_key;
+    long long threads, workers, wait, retention, file_lifetime, creates, requests;
     bool no_safety, data_uri_output, private_inputs;
     int dtype;
 };
@@ -18,13 +18,13 @@ struct serve_settings {
 enum { WORKER_ARGUMENTS = 16 };
 
 struct listener {
-    const char *host;
+    const char *scheme, *host;
     size_t host_length;
 };
 
 static void announce(void *user, int port) {
     const struct listener *listener = user;
-    printf("listening on http://%.*s:%d\n", (int)listener->host_length, listener->host, port);
+    printf("listening on %s://%.*s:%d\n", listener->scheme, (int)listener->host_length, listener->host, port);
     fflush(stdout);
 }
 
@@ -58,9 +58,14 @@ static bool serve(const struct serve_settings *settings, const struct data_folde
         .data_uri_output = settings->data_uri_output,
         .private_webhooks = true,
         .cors_origins = settings->cors,
+        .tls_certificate = settings->tls_certificate,
+        .tls_key = settings->tls_key,
+        .creates_per_minute = (int)settings->creates,
+        .requests_per_minute = (int)settings->requests,
     };
     const char *colon = strrchr(settings->listen, ':');
-    struct listener listener = {settings->listen, colon ? (size_t)(colon - settings->listen) : strlen(settings->listen)};
+    struct listener listener = {settings->tls_certificate ? "https" : "http", settings->listen,
+                                colon ? (size_t)(colon - settings->listen) : strlen(settings->listen)};
     struct supervisor *supervisor = NULL;
     if (settings->workers > 0 && !supervisor_start((char *const *)arguments, (int)settings->workers, &interrupted, &supervisor, error))
         return false;
@@ -90,6 +95,10 @@ int command_serve(int argc, char **argv) {
          2e9, NULL},
         {"file-lifetime", 0, OPTION_INTEGER, "SECONDS", "remove uploaded files after this (default 86400; 0: never)",
          &settings.file_lifetime, 0, 2e9, NULL},
+        {"tls-certificate", 0, OPTION_TEXT, "FILE", "serve https with this certificate chain (PEM)", &settings.tls_certificate, 0, 0, NULL},
+        {"tls-key", 0, OPTION_TEXT, "FILE", "and this private key (PEM)", &settings.tls_key, 0, 0, NULL},
+        {"creates-per-minute", 0, OPTION_INTEGER, "N", "limit of each token (default 0: none)", &settings.creates, 0, 1e9, NULL},
+        {"requests-per-minute", 0, OPTION_INTEGER, "N", "limit of each token (default 0: none)", &settings.requests, 0, 1e9, NULL},
         {"data-uri-output", 0, OPTION_FLAG, NULL, "outputs as data: URIs instead of http URLs", &settings.data_uri_output, 0, 0, NULL},
         {"private-inputs", 0, OPTION_FLAG, NULL, "let input URLs point at private addresses", &settings.private_inputs, 0, 0, NULL},
         {"cors", 0, OPTION_TEXT, "ORIGINS", "web origins that may call the API, separated by commas", &settings.cors, 0, 0, NULL},
