@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "predict/input.h"
 #include "service/create_body.h"
+#include "service/openapi_shapes.h"
 #include "service/routes.h"
 
 #include <ctype.h>
@@ -149,8 +150,9 @@ static json_t *paths_of(void) {
     return paths;
 }
 
-/* What `version` may be: every id, with and without the model's name, and the name alone. */
-static json_t *versions_of(const char *model) {
+/* What `version` may be: every id, with and without the model's name, and the name alone; null where
+ * it may be left out. */
+static json_t *versions_of(const char *model, bool optional) {
     json_t *names = json_pack("[s]", model);
     char text[400];
     for (size_t i = 0; version_ids[i] != NULL; i++) {
@@ -158,7 +160,8 @@ static json_t *versions_of(const char *model) {
         snprintf(text, sizeof text, "%s:%s", model, version_ids[i]);
         json_array_append_new(names, json_string(text));
     }
-    return json_pack("{s:s,s:o}", "type", "string", "enum", names);
+    if (optional) json_array_append_new(names, json_null());
+    return json_pack("{s:s,s:b,s:o}", "type", "string", "nullable", optional, "enum", names);
 }
 
 /* As validation takes it: null for what is left out, and a seed of 64 bits. The model's own published
@@ -173,8 +176,9 @@ static void widen_input(json_t *input) {
 }
 
 static json_t *schemas_of(const char *model_name) {
-    json_t *schemas = json_loads(openapi_schemas, 0, NULL), *model = input_openapi_schema();
-    set(schemas, "VersionName", versions_of(model_name));
+    json_t *schemas = openapi_shapes(), *model = input_openapi_schema();
+    set(schemas, "VersionName", versions_of(model_name, false));
+    set(schemas, "OptionalVersionName", versions_of(model_name, true));
     json_t *input = json_object_get(json_object_get(json_object_get(model, "components"), "schemas"), "Input");
     widen_input(input);
     if (schemas != NULL && input != NULL) json_object_set(schemas, "Input", input);

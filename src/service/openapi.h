@@ -6,7 +6,5 @@
 
 /* A new reference; NULL when out of memory. */
 json_t *openapi_document(const struct request *request);
-/* components.schemas, without Input; JSON text. */
-extern const char openapi_schemas[];
 
 #endif
