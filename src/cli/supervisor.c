@@ -56,6 +56,7 @@ static void note_end(struct supervisor *supervisor, struct child *child, int sta
     int64_t now = time_monotonic();
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
     child->process = 0;
+    if (*supervisor->stop) return; /* Ctrl-C reaches the children too */
     if (code == 2 || code == 3) {
         atomic_store(&supervisor->failed, code);
         *supervisor->stop = 1;
