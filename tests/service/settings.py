@@ -1,0 +1,304 @@
+"""Servers with settings of their own, one after the other."""
+import http.client, http.server, json, os, shutil, signal, socket, subprocess, sys, tempfile, threading, time, traceback
+
+PROGRAM = os.environ["INPAINTD"]
+HERE = os.path.dirname(os.path.abspath(__file__))
+VERSION = "e490d072a34a94a11e9711ed5a6ba621c3fab884eda1665d9d3a282d65a21180"
+
+
+def uri(name):
+    import base64
+    with open(os.path.join(HERE, "../clients", name), "rb") as file:
+        return "data:image/png;base64," + base64.b64encode(file.read()).decode()
+
+
+INPUT = {"prompt": "settings", "image": uri("photo.png"), "mask": uri("mask.png"), "num_inference_steps": 1}
+
+
+class Server:
+    def __init__(self, *options, data=None, port=0, host="127.0.0.1"):
+        self.data = data or tempfile.mkdtemp()
+        self.log = open(os.path.join(self.data, "log"), "ab")
+        self.process = subprocess.Popen([PROGRAM, "serve", "--listen", f"{host}:{port}", "--data", self.data, *options], stdout=subprocess.PIPE, stderr=self.log, text=True)
+        line = self.process.stdout.readline()
+        assert line.startswith("listening on "), open(os.path.join(self.data, "log")).read()
+        self.port = int(line.rsplit(":", 1)[1])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+        os.environ.get('KEEP') or shutil.rmtree(self.data, ignore_errors=True)
+
+    def stop(self, how=signal.SIGTERM):
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        return self.process.wait(20)
+
+    def ask(self, method, path, body=None, **headers):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        data = json.dumps(body) if isinstance(body, dict) else body
+        connection.request(method, path, data, {name.replace("_", "-"): value for name, value in headers.items()})
+        answer = connection.getresponse()
+        text = answer.read()
+        connection.close()
+        answer.json = json.loads(text) if text[:1] in (b"{", b"[") else None
+        answer.body = text
+        return answer
+
+    def create(self, more={}, **headers):
+        body = {"version": VERSION, "input": {**INPUT, **more.get("input", {})}, **{key: value for key, value in more.items() if key != "input"}}
+        answer = self.ask("POST", "/v1/predictions", body, **headers)
+        assert answer.status == 201, answer.body
+        return answer.json
+
+
+def program(*arguments):
+    return subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=30)
+
+
+def until(what, seconds=20):
+    end = time.monotonic() + seconds
+    while not (result := what()):
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.05)
+    return result
+
+
+class Receiver:
+    """An HTTP server that notes what is posted; answers(n) is the n-th status."""
+
+    def __init__(self, answers=lambda n: 200):
+        heard = self.heard = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                status = answers(len(heard))
+                heard.append((dict(self.headers), body, status))
+                self.send_response(status)
+                if 300 <= status < 400:
+                    self.send_header("Location", "/elsewhere")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+CASES = []
+
+
+def case(function):
+    CASES.append(function)
+    return function
+
+
+@case
+def tokens():
+    with Server("--workers", "0") as server:
+        token = lambda *arguments: program("token", *arguments, "--data", server.data).stdout.strip()
+        before = server.create()
+        alice = {"Authorization": "Bearer " + token("create", "alice")}
+        bob = {"Authorization": "Token " + token("create", "bob")}
+        until(lambda: server.ask("GET", "/v1/predictions").status == 401, 5)  # from the first token on
+        answer = server.ask("GET", "/predictions")
+        assert answer.json == {"title": "Unauthenticated", "detail": "You did not pass an authentication token", "status": 401}
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+        for wrong in ("Bearer wrong", "Token ", "Basic abc"):
+            answer = server.ask("GET", "/predictions", Authorization=wrong)
+            assert answer.status == 401
+        assert server.ask("GET", "/predictions", Authorization="Bearer wrong").json["detail"] == "You did not pass a valid authentication token"
+        assert server.ask("POST", "/v1/files", b"x" * 1000000).status == 401
+        mine = server.create(**alice)
+        assert server.ask("GET", "/v1/account", **alice).json["username"] == "alice"
+        for path in ("", "/cancel"):
+            method = "POST" if path else "GET"
+            answer = server.ask(method, f"/v1/predictions/{mine['id']}{path}", **bob)
+            assert answer.status == 404, (answer.status, answer.body)
+            assert server.ask(method, f"/v1/predictions/{mine['id']}{path}", **alice).status == 200
+        assert [p["id"] for p in server.ask("GET", "/predictions", **alice).json["results"]] == [mine["id"]]
+        assert server.ask("GET", "/predictions", **bob).json["results"] == []
+        assert server.ask("GET", f"/predictions/{before['id']}", **bob).status == 404
+        multipart = {"Content_Type": "multipart/form-data; boundary=X"}
+        file = server.ask("POST", "/files", b'--X\r\nContent-Disposition: form-data; name="content"\r\n\r\nabc\r\n--X--', **alice, **multipart).json
+        for method in ("GET", "DELETE"):
+            assert server.ask(method, f"/files/{file['id']}", **bob).status == 404
+        assert server.ask("GET", f"/files/{file['id']}/download").status == 401
+        assert server.ask("GET", f"/files/{file['id']}/download", **bob).status == 404
+        assert server.ask("GET", f"/files/{file['id']}/download", **alice).body == b"abc"
+        # a signed link
+        import base64, hashlib, hmac, urllib.parse
+        key = base64.b64decode(server.ask("GET", "/webhooks/default/secret", **alice).json["key"][6:])
+        link = lambda owner, expiry: f"/files/{file['id']}/download?owner={owner}&expiry={expiry}&signature=" + urllib.parse.quote(
+            base64.b64encode(hmac.new(key, f"{owner} {file['id']} {expiry}".encode(), hashlib.sha256).digest()))
+        assert server.ask("GET", link("alice", int(time.time()) + 60)).body == b"abc"
+        assert server.ask("GET", link("alice", int(time.time()) - 60)).status == 401
+        assert server.ask("GET", link("alice", int(time.time()) + 60).replace("owner=alice", "owner=bob")).status == 401
+        # what needs none
+        for path in ("/healthz", "/openapi.json", "/", "/v1/files/stream/" + mine["urls"]["stream"].rsplit("/", 1)[1]):
+            assert server.ask("GET", path).status == 200, path
+        token("revoke", "bob")
+        until(lambda: server.ask("GET", "/predictions", **bob).status == 401, 5)
+        token("revoke", "alice")  # the last one gone does not open the door again
+        until(lambda: server.ask("GET", "/predictions", **alice).status == 401, 5)
+        assert server.ask("GET", "/predictions").status == 401
+
+
+@case
+def other_addresses_need_a_token():
+    data = tempfile.mkdtemp()
+    result = program("serve", "--listen", "0.0.0.0:0", "--data", data, "--workers", "0")
+    assert result.returncode != 0 and "token" in result.stderr, result
+    token = program("token", "create", "someone", "--data", data).stdout.strip()
+    with Server("--workers", "0", data=data, host="0.0.0.0") as server:
+        assert server.ask("GET", "/predictions").status == 401
+        assert server.ask("GET", "/predictions", Authorization=f"Bearer {token}").status == 200
+
+
+@case
+def a_stop_wakes_everybody():
+    with Server("--workers", "0") as server:
+        prediction = server.create()
+        stream = socket.create_connection(("127.0.0.1", server.port), 20)
+        stream.sendall(f"GET {prediction['urls']['stream'].split(str(server.port))[1]} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        while b": hi" not in stream.recv(65536):
+            pass
+        answers = []
+        waiting = threading.Thread(target=lambda: answers.append(server.create(Prefer="wait=50")))
+        waiting.start()
+        time.sleep(0.5)
+        began = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - began < 5
+        waiting.join(5)
+        assert answers[0]["status"] == "starting"
+        while stream.recv(65536):
+            pass
+
+
+@case
+def nothing_is_lost_by_a_kill():
+    receiver = Receiver(lambda n: 503 if n == 0 else 200)
+    first = Server("--workers", "0")
+    waiting = first.create({"webhook": receiver.url, "webhook_events_filter": ["completed"]})
+    file = first.ask("POST", "/files", b'--X\r\nContent-Disposition: form-data; name="content"\r\n\r\nabc\r\n--X--', Content_Type="multipart/form-data; boundary=X").json
+    secret = first.ask("GET", "/webhooks/default/secret").json
+    first.stop(signal.SIGKILL)
+    with Server(data=first.data) as second:
+        assert second.ask("GET", "/webhooks/default/secret").json == secret
+        assert second.ask("GET", f"/files/{file['id']}").json["etag"] == file["etag"]
+        until(lambda: len(receiver.heard) == 2)
+        (one, _, _), (two, body, _) = receiver.heard
+        assert body["id"] == waiting["id"] and body["status"] == "succeeded"
+        assert one["webhook-id"] == two["webhook-id"]
+
+
+@case
+def webhooks():
+    receiver, redirecting, refusing = Receiver(), Receiver(lambda n: 302), Receiver(lambda n: 500)
+    with Server() as server:
+        done = server.create({"webhook": receiver.url, "input": {"num_inference_steps": 30}}, Prefer="wait=30")
+        until(lambda: receiver.heard and receiver.heard[-1][1]["status"] == "succeeded")
+        bodies = [body for _, body, _ in receiver.heard]
+        assert bodies[0]["status"] == "processing" and bodies[0]["output"] is None
+        assert [body["status"] for body in bodies[:-1]] == ["processing"] * (len(bodies) - 1)
+        assert len({headers["webhook-id"] for headers, _, _ in receiver.heard}) == len(bodies)
+        outputs = [body for body in bodies[:-1] if body["output"]]
+        assert len(outputs) == 1 and "completed_at" not in outputs[0]
+        assert bodies[-1] == server.ask("GET", f"/predictions/{done['id']}").json
+        assert receiver.heard[0][0]["Content-Type"] == "application/json"
+        server.create({"webhook": redirecting.url, "webhook_events_filter": ["completed"]}, Prefer="wait=30")
+        server.create({"webhook": refusing.url, "webhook_events_filter": ["start"]}, Prefer="wait=30")
+        until(lambda: redirecting.heard and refusing.heard)
+        time.sleep(1.5)
+        assert len(redirecting.heard) == 1 and len(refusing.heard) == 1  # neither followed nor repeated
+        canceled = server.create({"webhook": receiver.url, "webhook_events_filter": ["completed"], "input": {"num_inference_steps": 500, "num_outputs": 4}})
+        server.ask("POST", f"/predictions/{canceled['id']}/cancel")
+        until(lambda: receiver.heard[-1][1]["id"] == canceled["id"])
+        assert receiver.heard[-1][1]["status"] == "canceled"
+
+
+@case
+def lifetimes():
+    with Server("--retention", "1", "--file-lifetime", "1") as server:
+        prediction = server.create(Prefer="wait=30")
+        assert prediction["status"] == "succeeded", prediction
+        path = "/v1/" + prediction["output"][0].split("/v1/")[1]
+        assert server.ask("GET", path).status == 200
+        file = server.ask("POST", "/files", b'--X\r\nContent-Disposition: form-data; name="content"\r\n\r\nabc\r\n--X--', Content_Type="multipart/form-data; boundary=X").json
+        assert file["expires_at"] > file["created_at"]
+        removed = lambda: server.ask("GET", f"/predictions/{prediction['id']}").json["data_removed"]
+        until(removed, 45)
+        after = server.ask("GET", f"/predictions/{prediction['id']}").json
+        assert after["status"] == "succeeded" and after["output"] is None and after["input"] == {} and after["logs"] == ""
+        until(lambda: server.ask("GET", path).status == 404, 10)
+        until(lambda: server.ask("GET", f"/files/{file['id']}").status == 404, 45)
+        stream = server.ask("GET", "/v1/" + prediction["urls"]["stream"].split("/v1/")[1]).body.decode()
+        assert "event: done" in stream and "event: output" not in stream
+
+
+@case
+def deadlines_are_kept():
+    with Server("--workers", "0") as server:
+        prediction = server.create(Cancel_After="5s")
+        assert prediction["deadline"] > prediction["created_at"]
+        ended = until(lambda: (now := server.ask("GET", f"/predictions/{prediction['id']}").json)["status"] != "starting" and now, 15)
+        assert ended["status"] == "canceled" and ended["completed_at"] >= prediction["deadline"][:-2]
+
+
+@case
+def origins():
+    with Server("--workers", "0", "--cors", "https://app.example, http://localhost:3000") as server:
+        answer = server.ask("OPTIONS", "/v1/predictions", Origin="https://app.example", Access_Control_Request_Method="POST")
+        assert answer.status == 204 and answer.headers["Access-Control-Allow-Origin"] == "https://app.example"
+        for header in ("Authorization", "Content-Type", "Prefer", "Cancel-After", "Last-Event-ID"):
+            assert header in answer.headers["Access-Control-Allow-Headers"]
+        answer = server.ask("GET", "/v1/predictions", Origin="http://localhost:3000")
+        assert answer.headers["Access-Control-Allow-Origin"] == "http://localhost:3000" and answer.headers["Vary"] == "Origin"
+        assert "Location" in answer.headers["Access-Control-Expose-Headers"]
+        assert server.ask("POST", "/v1/predictions", {"version": VERSION, "input": INPUT}, Origin="https://app.example").status == 201
+        answer = server.ask("OPTIONS", "/v1/predictions", Origin="https://other.example", Access_Control_Request_Method="POST")
+        assert answer.headers["Access-Control-Allow-Origin"] is None
+        assert server.ask("POST", "/v1/predictions", {"version": VERSION, "input": INPUT}, Origin="https://other.example").status == 403
+
+
+@case
+def public_urls():
+    with Server("--workers", "0", "--public-url", "https://paint.example/here/") as server:
+        prediction = server.create(X_Forwarded_Host="elsewhere")
+        assert prediction["urls"]["get"] == f"https://paint.example/here/v1/predictions/{prediction['id']}"
+
+
+@case
+def streams_are_kept_alive():
+    with Server("--workers", "0") as server:
+        prediction = server.create()
+        stream = socket.create_connection(("127.0.0.1", server.port), 20)
+        stream.sendall(f"GET {prediction['urls']['stream'].split(str(server.port))[1]} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        text = b""
+        while b": hi\n\n" not in text:
+            text += stream.recv(65536)
+        began = time.monotonic()
+        more = stream.recv(65536)
+        assert 8 < time.monotonic() - began < 15 and b": hi\n" in more and b": hi\n\n" not in more, more
+
+
+failures = 0
+for function in CASES:
+    if sys.argv[1:] and function.__name__ not in sys.argv[1:]:
+        continue
+    began = time.monotonic()
+    try:
+        function()
+        print(f"ok   {function.__name__} ({time.monotonic() - began:.1f} s)", flush=True)
+    except Exception:
+        failures += 1
+        print(f"FAIL {function.__name__}", flush=True)
+        traceback.print_exc()
+sys.exit(failures != 0)
