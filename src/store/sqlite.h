@@ -23,9 +23,19 @@ struct connection {
     size_t statement_count;
 };
 
+/* Predictions that threads want to create at the same time: one of them writes them all, in one
+ * transaction, and so for one wait for the disk (sqlite_create.c). */
+struct creations {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct creation *first, **last;
+    bool busy; /* somebody is writing */
+};
+
 struct sqlite_store {
     struct store base;
     struct connection writer, reader;
+    struct creations creations;
     struct wake *wake;
 };
 

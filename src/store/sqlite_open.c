@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,6 +20,8 @@ static void close_store(struct store *base) {
     close_connection(&store->reader);
     close_connection(&store->writer);
     wake_close(store->wake);
+    pthread_cond_destroy(&store->creations.changed);
+    pthread_mutex_destroy(&store->creations.lock);
     memory_free(store);
 }
 
@@ -31,10 +34,12 @@ static bool open_connection(struct connection *connection, const char *path, con
 }
 
 /* Only its owner may read the file: it holds prompts and the secret that signs webhooks. SQLite
- * gives the files beside it the same rights. */
+ * gives the files beside it the same rights. A file that is there already must not be opened here:
+ * closing it again would drop the locks of every other handle that this process has on it, and
+ * another process would take the log away from under them. */
 static bool make_file(const char *path, struct error *error) {
-    int descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (descriptor < 0) return error_from_errno(error, "can't open the store %s", path);
+    int descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (descriptor < 0) return errno == EEXIST || error_from_errno(error, "can't open the store %s", path);
     close(descriptor);
     return true;
 }
@@ -58,6 +63,9 @@ bool sqlite_store_open(const char *path, struct store **opened, struct error *er
     store->base.backend = &sqlite_backend;
     pthread_mutex_init(&store->writer.lock, NULL);
     pthread_mutex_init(&store->reader.lock, NULL);
+    pthread_mutex_init(&store->creations.lock, NULL);
+    pthread_cond_init(&store->creations.changed, NULL);
+    store->creations.last = &store->creations.first;
     bool ok = make_file(path, error) && open_connection(&store->writer, path, writer_settings, error) &&
               sqlite_migrate(store->writer.database, error) && open_connection(&store->reader, path, reader_settings, error) &&
               (store->wake = open_wake(path, error)) != NULL;

@@ -1,64 +1,10 @@
-/* Predictions as their owners see them: create, get, list, cancel, and the queue's length. */
+/* Predictions as their owners see them: get, list, cancel, and the queue's length. */
 #include "store/sqlite.h"
 
 #include "base/memory.h"
 #include "base/time.h"
-#include "predict/input.h"
 
-#include <stdio.h>
 #include <string.h>
-
-static bool use_input(struct sqlite_store *store, const struct prediction *prediction, const char *key, struct error *error) {
-    const char *text = json_string_value(json_object_get(prediction->input, key));
-    return !text || strncmp(text, "blob:", 5) != 0 || blob_use(store, text + 5, prediction->id, error);
-}
-
-/* A file that we hold is "blob:NAME", under the field's name or the name with '_' before it. */
-static bool use_inputs(struct sqlite_store *store, const struct prediction *prediction, struct error *error) {
-    for (size_t i = 0; i < input_fields_count; i++) {
-        char held[64];
-        if (input_fields[i].type != INPUT_FILE) continue;
-        snprintf(held, sizeof held, "_%s", input_fields[i].name);
-        if (!use_input(store, prediction, input_fields[i].name, error) || !use_input(store, prediction, held, error)) return false;
-    }
-    return true;
-}
-
-static bool insert_prediction(struct sqlite_store *store, const struct prediction *prediction, struct error *error) {
-    struct query query =
-        query_begin(&store->writer, "INSERT INTO predictions (id, owner, model, version, input, logs, from_web, created, deadline, webhook,"
-                                    " webhook_events, stream_token, public_base, data_uri_output)"
-                                    " VALUES (?, ?, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?)");
-    query_text(&query, prediction->id);
-    query_text(&query, prediction->owner ? prediction->owner : "");
-    query_text(&query, prediction->model);
-    query_text(&query, prediction->version);
-    query_json(&query, prediction->input);
-    query_integer(&query, prediction->from_web);
-    query_integer(&query, prediction->created);
-    query_integer(&query, prediction->deadline);
-    query_text(&query, prediction->webhook);
-    query_integer(&query, prediction->webhook_events);
-    query_text(&query, prediction->stream_token);
-    query_text(&query, prediction->public_base);
-    query_integer(&query, prediction->data_uri_output);
-    while (query_row(&query)) {
-    }
-    if (query.result == SQLITE_CONSTRAINT_UNIQUE) {
-        query_end(&query, NULL);
-        return error_set(error, ERROR_CONFLICT, "there is a prediction %s already", prediction->id);
-    }
-    return query_end(&query, error);
-}
-
-bool sqlite_create(struct store *base, const struct prediction *prediction, struct error *error) {
-    struct sqlite_store *store = sqlite_of(base);
-    if (strlen(prediction->id) != PREDICTION_ID_LENGTH || !prediction->model || !prediction->version || !json_is_object(prediction->input))
-        return error_set(error, ERROR_INTERNAL, "a prediction was to be stored that isn't filled in");
-    if (!write_begin(store, error)) return false;
-    bool ok = insert_prediction(store, prediction, error) && use_inputs(store, prediction, error);
-    return write_end(store, ok, true, error);
-}
 
 bool sqlite_get(struct store *base, const char *id, const char *owner, struct prediction *prediction, struct error *error) {
     struct sqlite_store *store = sqlite_of(base);

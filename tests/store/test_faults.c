@@ -5,6 +5,7 @@
 
 #include "faults.h"
 
+#include <pthread.h>
 #include <sqlite3.h>
 
 /* ---- SQLite's memory ---- */
@@ -307,11 +308,87 @@ static void test_no_memory_in_sqlite(void **state) {
     assert_true(sqlite3_memory_used() == 0); /* nothing was leaked on the way */
 }
 
+/* ---- threads that create at the same time share a transaction: one's failure is not another's lie ---- */
+
+enum { CROWD = 6, CROWD_EACH = 3 };
+
+struct crowd {
+    struct store *store;
+    struct prediction *predictions;
+    bool created[CROWD_EACH];
+};
+
+static void *create_in_a_crowd(void *user) {
+    struct crowd *crowd = user;
+    for (size_t i = 0; i < CROWD_EACH; i++) crowd->created[i] = store_create(crowd->store, &crowd->predictions[i], NULL);
+    return NULL;
+}
+
+/* What each fails with is decided by what fails: a call, or an allocation of SQLite's. */
+static bool crowd_fails(struct store *store, struct prediction *predictions, struct crowd crowds[CROWD], long n, int number) {
+    pthread_t threads[CROWD];
+    if (number) {
+        fault_at(n, number, false);
+    } else {
+        atomic_store(&memory_countdown, n);
+        atomic_store(&memory_lasting, false);
+        atomic_store(&memory_armed, true);
+    }
+    for (size_t i = 0; i < CROWD; i++) {
+        crowds[i] = (struct crowd){.store = store, .predictions = predictions + i * CROWD_EACH};
+        pthread_create(&threads[i], NULL, create_in_a_crowd, &crowds[i]);
+    }
+    for (size_t i = 0; i < CROWD; i++) pthread_join(threads[i], NULL);
+    bool hit = number ? fault_hit() : atomic_load(&memory_countdown) <= 0;
+    fault_off();
+    atomic_store(&memory_armed, false);
+    return hit;
+}
+
+static void fail_in_a_crowd(int number) {
+    char folder[64], url[128];
+    struct crowd crowds[CROWD];
+    bool hit = true;
+    make_folder(folder);
+    make_store_url(folder, url);
+    for (long n = 1; hit && n < 200; n += stride(2)) {
+        struct prediction predictions[CROWD * CROWD_EACH];
+        struct store *store;
+        for (size_t i = 0; i < CROWD * CROWD_EACH; i++) predictions[i] = make_prediction();
+        prediction_id twice;
+        memcpy(twice, predictions[0].id, sizeof twice);
+        memcpy(predictions[CROWD_EACH].id, twice, sizeof twice); /* two want the same id: one gets it */
+        ASSERT_OK(store_open(url, &store, error));
+        hit = crowd_fails(store, predictions, crowds, n, number);
+        store_close(store);
+        ASSERT_OK(store_open(url, &store, error));
+        ASSERT_OK(store_check(store, error));
+        assert_false(crowds[0].created[0] && crowds[1].created[0]);
+        for (size_t i = 0; i < CROWD * CROWD_EACH; i++) {
+            if (crowds[i / CROWD_EACH].created[i % CROWD_EACH])
+                status_of(store, predictions[i].id);
+            else
+                assert_true(hit || strcmp(predictions[i].id, twice) == 0);
+        }
+        store_close(store);
+        for (size_t i = 0; i < CROWD * CROWD_EACH; i++) prediction_free(&predictions[i]);
+    }
+    remove_folder(folder);
+}
+
+static void test_failures_in_a_crowd(void **state) {
+    (void)state;
+    fail_in_a_crowd(EIO);
+    fail_in_a_crowd(ENOSPC);
+    fail_in_a_crowd(0);
+}
+
 int main(void) {
     install_failing_memory();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing_fails), cmocka_unit_test(test_io_errors), cmocka_unit_test(test_full_disk),
-        cmocka_unit_test(test_short_writes),  cmocka_unit_test(test_no_memory), cmocka_unit_test(test_no_memory_in_sqlite),
+        cmocka_unit_test(test_nothing_fails),       cmocka_unit_test(test_io_errors), cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_short_writes),        cmocka_unit_test(test_no_memory), cmocka_unit_test(test_failures_in_a_crowd),
+        cmocka_unit_test(test_no_memory_in_sqlite),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -126,8 +126,7 @@ static void test_checks_find_what_is_broken(void **state) {
         "INSERT INTO events (prediction, created, kind, data) SELECT id, 1, 2, '' FROM predictions WHERE status = 2",
         "INSERT INTO events (prediction, created, kind, data) SELECT id, 1, 4, 'succeeded' FROM predictions WHERE status = 2",
         "INSERT INTO events (prediction, created, kind, data) VALUES ('nobody', 1, 4, '')",
-        "INSERT INTO events (prediction, created, kind, data) SELECT id, 1, k, 'x' FROM predictions, (SELECT 3 AS k UNION ALL SELECT 3) "
-        "WHERE status = 1",
+        "WITH k(i) AS (VALUES (1), (2)) INSERT INTO events (prediction, created, kind, data) SELECT id, 1, 3, 'x' FROM predictions, k",
         "UPDATE predictions SET webhook_events = 1",
         "INSERT INTO webhooks (id, prediction, event, created, due) SELECT 'again' || event, prediction, event, 1, 1 FROM webhooks",
         "DELETE FROM blob_uses",

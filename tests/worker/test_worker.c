@@ -42,7 +42,7 @@ static bool preview(const void *state, int output, uint8_t *pixels) {
 }
 
 static inpaint_result *refuse(struct inpaint_error *error, inpaint_code code, const char *message) {
-    error->code = code;
+    error->code = (int)code;
     snprintf(error->message, sizeof error->message, "%s", message);
     return NULL;
 }
