@@ -60,14 +60,17 @@ static bool make_folder(int folder, const char *path, const char *parent) {
 
 /* ---- opening ---- */
 
+static DIR *open_listing(int folder, const char *path) {
+    int descriptor = openat(folder, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    DIR *listing = descriptor < 0 ? NULL : fdopendir(descriptor);
+    if (descriptor >= 0 && !listing) close(descriptor);
+    return listing;
+}
+
 /* Remove what a crash left behind; whoever still writes has touched its file within the day. */
 static void clean_temporary(int folder) {
-    int copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *listing = copy < 0 ? NULL : fdopendir(copy);
-    if (!listing) {
-        if (copy >= 0) close(copy);
-        return;
-    }
+    DIR *listing = open_listing(folder, ".");
+    if (!listing) return;
     int64_t oldest = time_wall() / 1000000 - TEMPORARY_SECONDS;
     for (struct dirent *entry; (entry = readdir(listing));) {
         struct stat status;
@@ -252,4 +255,45 @@ bool blob_delete(struct blobs *blobs, const char *name, struct error *error) {
     place_of(name, place);
     if (unlinkat(blobs->folder, place, 0) == 0 || errno == ENOENT) return true;
     return error_from_errno(error, "can't delete blob %s", name);
+}
+
+/* ---- visiting ---- */
+
+/* The next entry that may be ours; NULL at the end. */
+static const char *next_name(DIR *listing, size_t length) {
+    for (struct dirent *entry; (entry = readdir(listing));)
+        if (length ? strlen(entry->d_name) == length && entry->d_name[0] != '.' : blob_name_valid(entry->d_name)) return entry->d_name;
+    return NULL;
+}
+
+static bool visit_inner(int folder, const char *path, blob_visit *visit, void *user, bool *going) {
+    DIR *listing = open_listing(folder, path);
+    if (!listing) return errno == ENOENT || errno == ENOTDIR;
+    for (const char *name; *going && (name = next_name(listing, 0));) {
+        struct stat status;
+        if (fstatat(dirfd(listing), name, &status, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(status.st_mode)) continue;
+        *going = visit(user, name, (int64_t)status.st_mtim.tv_sec * 1000000 + status.st_mtim.tv_nsec / 1000);
+    }
+    closedir(listing);
+    return true;
+}
+
+static bool visit_outer(int folder, const char *path, blob_visit *visit, void *user, bool *going) {
+    DIR *listing = open_listing(folder, path);
+    if (!listing) return errno == ENOENT || errno == ENOTDIR;
+    bool ok = true;
+    for (const char *name; ok && *going && (name = next_name(listing, 2));) {
+        ok = visit_inner(dirfd(listing), name, visit, user, going);
+    }
+    closedir(listing);
+    return ok;
+}
+
+bool blobs_each(struct blobs *blobs, blob_visit *visit, void *user, struct error *error) {
+    DIR *listing = open_listing(blobs->folder, ".");
+    bool ok = listing != NULL, going = true;
+    for (const char *name; ok && going && (name = next_name(listing, 2));) ok = visit_outer(blobs->folder, name, visit, user, &going);
+    if (!ok) error_from_errno(error, "can't list the blobs");
+    if (listing) closedir(listing);
+    return ok;
 }

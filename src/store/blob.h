@@ -27,4 +27,9 @@ bool blob_read(struct blobs *blobs, const char *name, size_t maximum, char **dat
 bool blob_delete(struct blobs *blobs, const char *name, struct error *error); /* a missing one is fine */
 bool blob_name_valid(const char *name);
 
+/* Visit every blob, in no order, with the time of its writing (wall); one that is being written is none
+ * yet. visit returns false to stop. False on failure, not when stopped. */
+typedef bool blob_visit(void *user, const char *name, int64_t modified);
+bool blobs_each(struct blobs *blobs, blob_visit *visit, void *user, struct error *error);
+
 #endif

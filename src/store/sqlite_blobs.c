@@ -23,3 +23,15 @@ bool blob_unuse(struct sqlite_store *store, const char *user, struct error *erro
     query_text(&query, user);
     return query_run(&query, error);
 }
+
+bool sqlite_blob_used(struct store *base, const char *blob, bool *used, struct error *error) {
+    struct sqlite_store *store = sqlite_of(base);
+    read_begin(store);
+    struct query query = query_begin(&store->reader, "SELECT EXISTS (SELECT 1 FROM blob_uses WHERE blob = ?1)"
+                                                     " OR EXISTS (SELECT 1 FROM predictions WHERE status = 1 AND preview = ?1)");
+    query_text(&query, blob);
+    *used = query_row(&query) && column_integer(&query, 0) != 0;
+    bool ok = query_end(&query, error);
+    read_end(store);
+    return ok;
+}

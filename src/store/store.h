@@ -163,4 +163,7 @@ bool store_setting(struct store *store, const char *name, const char *fallback, 
  * the array memory_free()). At most `limit` rows a call; *count: rows changed. */
 bool store_expire_data(struct store *store, int64_t before, size_t limit, char ***blobs, size_t *count, struct error *error);
 
+/* Does anything refer to this blob: an input, an output, a running preview, a file? */
+bool store_blob_used(struct store *store, const char *blob, bool *used, struct error *error);
+
 #endif

@@ -1,6 +1,6 @@
 /* Blobs: what goes in comes out, whole or not at all. */
 #include "fixture.h"
-#include "store/blob.h"
+#include "store/sweep.h"
 
 #include "faults.h"
 
@@ -243,6 +243,83 @@ static void test_failing_allocations(void **state) {
     assert_int_equal(count_files(fixture->folder), 1);
 }
 
+/* ---- what nobody refers to ---- */
+
+struct visited {
+    size_t count, stop_after;
+    char names[8][101];
+};
+
+static bool on_visit(void *user, const char *name, int64_t modified) {
+    struct visited *visited = user;
+    assert_true(modified <= time_wall() && modified > time_wall() - 60000000);
+    assert_true(visited->count < 8);
+    snprintf(visited->names[visited->count++], 101, "%s", name);
+    return visited->count != visited->stop_after;
+}
+
+static void test_visits_all(void **state) {
+    struct blob_fixture *fixture = *state;
+    struct visited visited = {.count = 0};
+    struct blob_writer *writer;
+    char names[5][101];
+    ASSERT_OK(blobs_each(fixture->blobs, on_visit, &visited, error));
+    assert_int_equal(visited.count, 0);
+    for (size_t i = 0; i < 5; i++) ASSERT_OK(blob_put(fixture->blobs, ".png", "x", 1, names[i], error));
+    ASSERT_OK(blob_begin(fixture->blobs, ".png", &writer, error)); /* not one yet */
+    ASSERT_OK(blobs_each(fixture->blobs, on_visit, &visited, error));
+    assert_int_equal(visited.count, 5);
+    for (size_t i = 0; i < 5; i++) {
+        size_t found = 0;
+        for (size_t j = 0; j < 5; j++) found += strcmp(names[i], visited.names[j]) == 0;
+        assert_int_equal(found, 1);
+    }
+    blob_abandon(writer);
+    visited = (struct visited){.stop_after = 2};
+    ASSERT_OK(blobs_each(fixture->blobs, on_visit, &visited, error));
+    assert_int_equal(visited.count, 2);
+}
+
+static void test_sweep(void **state) {
+    struct blob_fixture *fixture = *state;
+    struct fixture place;
+    struct prediction prediction = make_prediction();
+    struct stored_file file = {.id = "file", .created = 1};
+    char input[101], output[101], preview[101], orphan[101], upload[101];
+    char *const names[] = {input, output, preview, orphan, upload};
+    size_t deleted;
+    make_folder(place.folder);
+    make_store_url(place.folder, place.url);
+    ASSERT_OK(store_open(place.url, &place.store, error));
+    for (size_t i = 0; i < 5; i++) ASSERT_OK(blob_put(fixture->blobs, ".png", "x", 1, names[i], error));
+    json_object_set_new(prediction.input, "_image", json_sprintf("blob:%s", input));
+    create_prediction(place.store, &prediction, NULL);
+    struct lease lease = claim_this(place.store, prediction.id, 60);
+    finish_with(place.store, &lease, output);
+    create_plain(place.store, prediction.id);
+    lease = claim_this(place.store, prediction.id, 60);
+    ASSERT_OK(store_preview(place.store, &lease, preview, error));
+    file.name = file.content_type = memory_string("x");
+    file.blob = upload;
+    ASSERT_OK(store_file_create(place.store, &file, error));
+
+    ASSERT_OK(store_sweep(place.store, fixture->blobs, time_wall() - 60000000, &deleted, error)); /* all are too young */
+    assert_int_equal(deleted, 0);
+    ASSERT_OK(store_sweep(place.store, fixture->blobs, time_wall() + 1000000, &deleted, error));
+    assert_int_equal(deleted, 1);
+    for (size_t i = 0; i < 5; i++) {
+        char *data;
+        size_t length;
+        bool there = blob_read(fixture->blobs, names[i], 10, &data, &length, NULL);
+        assert_int_equal(there, names[i] != orphan);
+        memory_free(data);
+    }
+    memory_free(file.name);
+    prediction_free(&prediction);
+    store_close(place.store);
+    remove_folder(place.folder);
+}
+
 #define BLOB_TEST(test) cmocka_unit_test_setup_teardown(test, open_blobs, close_blobs)
 
 int main(void) {
@@ -258,6 +335,8 @@ int main(void) {
         BLOB_TEST(test_places_that_can_not_be),
         BLOB_TEST(test_failing_calls),
         BLOB_TEST(test_failing_allocations),
+        BLOB_TEST(test_visits_all),
+        BLOB_TEST(test_sweep),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
