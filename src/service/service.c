@@ -10,6 +10,7 @@
 #include "service/origin.h"
 #include "service/server.h"
 #include "service/webhooks.h"
+#include "store/sweep.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -22,6 +23,8 @@
 #include <unistd.h>
 
 enum { BACKLOG = 4096, TICK = 200000, EXPIRE_PERIOD = 2000000, RETENTION_PERIOD = 30000000, RETENTION_ROWS = 200 };
+/* A day: so long nobody takes from writing a blob to telling of it. */
+static const int64_t sweep_period = (int64_t)24 * 3600 * 1000000;
 
 /* ---- the listening socket ---- */
 
@@ -93,7 +96,7 @@ static void remove_expired(struct service *service) {
 }
 
 static void upkeep(struct service *service, struct server *server, volatile sig_atomic_t *stop) {
-    int64_t reap = 0, expire = 0, retain = 0;
+    int64_t reap = 0, expire = 0, retain = 0, sweep = 0;
     struct error error;
     while (!*stop) {
         int64_t now = time_monotonic();
@@ -108,6 +111,11 @@ static void upkeep(struct service *service, struct server *server, volatile sig_
         if (now >= retain) {
             remove_expired(service);
             retain = now + RETENTION_PERIOD;
+        }
+        if (now >= sweep) {
+            if (!store_sweep(service->writer, service->blobs, time_wall() - sweep_period, NULL, &error))
+                log_error("looking for what a crash left: %s", error.message);
+            sweep = now + sweep_period;
         }
         time_sleep(TICK);
     }
