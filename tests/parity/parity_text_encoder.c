@@ -36,7 +36,10 @@ int main(void) {
         struct text_encoder *encoder;
         struct error error;
         struct weights *golden = golden_open(golden_folders[f], "text_encoder");
-        if (!golden || !golden_checkpoint(golden_folders[f], "text_encoder", path, sizeof path)) continue;
+        if (!golden || !golden_checkpoint(golden_folders[f], "text_encoder", path, sizeof path)) {
+            weights_close(golden);
+            continue;
+        }
         if (!text_encoder_open(path, &encoder, &error)) return printf("FAILED  %s\n", error.message), 1;
         for (size_t i = 0; i < weights_count(golden); i++) {
             if (!golden_case(golden, i, "hidden", name)) continue;

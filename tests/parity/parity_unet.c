@@ -42,7 +42,10 @@ static bool check_all(struct tally *tally, enum dtype compute) {
         struct unet *unet;
         struct error error;
         struct weights *golden = golden_open(golden_folders[f], "unet");
-        if (!golden || !golden_checkpoint(golden_folders[f], "unet", path, sizeof path)) continue;
+        if (!golden || !golden_checkpoint(golden_folders[f], "unet", path, sizeof path)) {
+            weights_close(golden);
+            continue;
+        }
         double most = compute == DTYPE_F32 ? 1e-4 : strcmp(golden_folders[f], "tiny") == 0 ? 2.2e-2 : 1.1e-2;
         opened = unet_open(path, &unet, &error);
         if (!opened) printf("FAILED  %s\n", error.message);

@@ -46,7 +46,10 @@ int main(void) {
         struct vae *vae;
         struct error error;
         struct weights *golden = golden_open(golden_folders[f], "vae");
-        if (!golden || !golden_checkpoint(golden_folders[f], "vae", path, sizeof path)) continue;
+        if (!golden || !golden_checkpoint(golden_folders[f], "vae", path, sizeof path)) {
+            weights_close(golden);
+            continue;
+        }
         if (!vae_open(path, &vae, &error)) return printf("FAILED  %s\n", error.message), 1;
         for (size_t i = 0; i < weights_count(golden); i++)
             if (golden_case(golden, i, "image", name)) check(&tally, vae, &engine.options, golden, name, golden_folders[f]);
