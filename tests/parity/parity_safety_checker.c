@@ -64,8 +64,10 @@ int main(void) {
         snprintf(part, sizeof part, "%s/safety_checker.json", golden_folders[f]);
         if (!golden || !reference_path(part, verdicts_path, sizeof verdicts_path) ||
             !golden_checkpoint(golden_folders[f], "safety_checker", path, sizeof path) ||
-            !golden_checkpoint(golden_folders[f], "feature_extractor/preprocessor_config.json", preprocessor, sizeof preprocessor))
+            !golden_checkpoint(golden_folders[f], "feature_extractor/preprocessor_config.json", preprocessor, sizeof preprocessor)) {
+            weights_close(golden);
             continue;
+        }
         json_t *verdicts = json_load_file(verdicts_path, 0, NULL);
         if (!safety_checker_open(path, preprocessor, &checker, &error)) return printf("FAILED  %s\n", error.message), 1;
         for (size_t i = 0; i < weights_count(golden); i++) {

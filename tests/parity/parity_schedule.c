@@ -62,8 +62,10 @@ int main(void) {
     char json_path[1024], config_path[1024];
     struct weights *golden = golden_open("tiny", "schedulers");
     if (!golden || !reference_path("tiny/schedulers.json", json_path, sizeof json_path) ||
-        !golden_checkpoint("tiny", "scheduler/scheduler_config.json", config_path, sizeof config_path))
+        !golden_checkpoint("tiny", "scheduler/scheduler_config.json", config_path, sizeof config_path)) {
+        weights_close(golden);
         return TEST_SKIPPED;
+    }
     json_t *schedules = json_load_file(json_path, 0, NULL);
     if (!schedules || !sampler_config_read(config_path, &config, &error)) {
         printf("FAILED  %s\n", schedules ? error.message : json_path);
