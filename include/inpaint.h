@@ -66,8 +66,10 @@ typedef struct {
     bool no_safety;      /* do not load the safety checker */
 } inpaint_options;
 
-/* Open a diffusers folder. Weights are mapped, not read; NULL on failure. */
-inpaint_model *inpaint_open(const char *folder, const inpaint_options *options, struct inpaint_error *error);
+/* Open a checkpoint: a folder in diffusers' layout, or a single file (.safetensors, .ckpt) with the
+ * original names, which needs no_safety because it can't hold a safety checker. Weights are mapped,
+ * not read; NULL on failure. */
+inpaint_model *inpaint_open(const char *path, const inpaint_options *options, struct inpaint_error *error);
 void inpaint_close(inpaint_model *model); /* NULL is fine */
 
 /* A picture of the caller's: rows of RGB, 8 bits a sample, `stride` bytes apart (0 = 3 * width). */

@@ -176,7 +176,8 @@ static bool run(const struct bench_settings *settings, struct error *error) {
 int command_bench(int argc, char **argv) {
     struct bench_settings settings = {.model = default_model(), .size = "512x512", .steps = 3, .count = 1, .guidance = 7.5};
     const struct option_row rows[] = {
-        {"model", 0, OPTION_TEXT, "DIR", "checkpoint folder (default: the bundled model)", &settings.model, 0, 0, NULL},
+        {"model", 0, OPTION_TEXT, "PATH", "checkpoint: a folder or a single file (default: the bundled model)", &settings.model, 0, 0,
+         NULL},
         {"size", 0, OPTION_TEXT, "WxH", "pixels of the picture (default 512x512)", &settings.size, 0, 0, NULL},
         {"steps", 's', OPTION_INTEGER, "N", "denoising steps to time (default 3)", &settings.steps, 1, 1000, NULL},
         {"count", 'c', OPTION_INTEGER, "N", "outputs (default 1)", &settings.count, 1, 64, NULL},

@@ -1,4 +1,4 @@
-/* inpaintd model inspect: what a checkpoint folder holds, and whether it can inpaint. */
+/* inpaintd model inspect: what a checkpoint (a folder or a single file) holds, and whether it can inpaint. */
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli/commands.h"
@@ -37,7 +37,6 @@ static void print_weights(const struct weights *weights) {
         if (by_dtype[dtype] > by_dtype[most]) most = (enum dtype)dtype;
     printf("%6zu tensors  %8.1f M parameters  %8.1f MB  %s\n", weights_count(weights), (double)parameters / 1e6,
            (double)weights_bytes(weights) / 1e6, dtype_name(most));
-    printf("  %-15s %s\n", "", weights_path(weights));
 }
 
 static void inspect_component(const char *root, const char *name, const char *stem) {
@@ -51,6 +50,7 @@ static void inspect_component(const char *root, const char *name, const char *st
         print_class(folder);
         if (weights_open_folder(folder, stem, &weights, &error)) {
             print_weights(weights);
+            printf("  %-15s %s\n", "", weights_path(weights));
             weights_close(weights);
         } else {
             printf("%s\n", error.message);
@@ -59,11 +59,35 @@ static void inspect_component(const char *root, const char *name, const char *st
     memory_free(folder);
 }
 
-static int inspect(const char *folder) {
+/* False when the file is something else: what, is the last thing said. */
+static bool inspect_file(const char *path) {
+    static const char *const names[] = {[WEIGHTS_UNET] = "unet", [WEIGHTS_VAE] = "vae", [WEIGHTS_TEXT_ENCODER] = "text_encoder"};
+    for (int part = WEIGHTS_UNET; part <= WEIGHTS_TEXT_ENCODER; part++) {
+        struct weights *weights;
+        struct error error = {.code = ERROR_NONE};
+        if (!weights_open_part(path, (enum weights_part)part, &weights, &error)) {
+            printf("can't inpaint: %s\n", error.message);
+            return false;
+        }
+        printf("  %-15s%-24s", names[part], "(original names)");
+        print_weights(weights);
+        weights_close(weights);
+    }
+    printf("  %-15snone: a single file can't hold one\n", "safety_checker");
+    printf("  %-15snone: CLIP's own will be used\n", "tokenizer");
+    return true;
+}
+
+static int inspect(const char *path) {
     struct inpaint_error problem;
-    printf("%s\n", folder);
-    for (size_t i = 0; i < sizeof components / sizeof *components; i++) inspect_component(folder, components[i].folder, components[i].stem);
-    inpaint_model *model = inpaint_open(folder, NULL, &problem);
+    bool single = weights_is_file(path);
+    /* What a single file lacks is the operator's choice when it is used, not when it is looked at. */
+    const inpaint_options options = {.no_safety = single};
+    printf("%s\n", path);
+    if (single && !inspect_file(path)) return 3;
+    for (size_t i = 0; !single && i < sizeof components / sizeof *components; i++)
+        inspect_component(path, components[i].folder, components[i].stem);
+    inpaint_model *model = inpaint_open(path, &options, &problem);
     if (!model) {
         printf("can't inpaint: %s\n", problem.message);
         return 3;
@@ -71,7 +95,7 @@ static int inspect(const char *folder) {
     inpaint_info info;
     inpaint_describe(model, &info);
     printf("can inpaint: %s, trained at %d x %d pixels, %s here\n", info.name, info.sample_size, info.sample_size, info.dtype);
-    if (!info.safety) printf("has no safety checker: what it paints is not checked\n");
+    if (!info.safety) printf("has no safety checker: what it paints is not checked%s\n", single ? "; to use it say --no-safety" : "");
     inpaint_close(model);
     return 0;
 }
@@ -79,19 +103,22 @@ static int inspect(const char *folder) {
 int command_model(int argc, char **argv) {
     const char *words[2];
     const struct option_row rows[] = {{0}};
-    const struct command command = {"model",
-                                    "Tell what a checkpoint folder holds, and whether it can inpaint.",
-                                    "inspect DIR",
-                                    "Exit codes: 0 it can inpaint, 3 it can't.",
-                                    "  inpaintd model inspect models/bundled",
-                                    rows,
-                                    2,
-                                    2};
+    const struct command command = {
+        "model",
+        "Tell what a checkpoint holds, and whether it can inpaint.",
+        "inspect PATH",
+        "PATH is a folder in diffusers' layout (.safetensors or .bin, f32, f16 or bf16), or a single .safetensors or .ckpt file\n"
+        "with the original names.\n"
+        "Exit codes: 0 it can inpaint, 3 it can't.",
+        "  inpaintd model inspect models/bundled",
+        rows,
+        2,
+        2};
     size_t count;
     int code = options_begin(&command, argc, argv, words, &count);
     if (code >= 0) return code;
     if (strcmp(words[0], "inspect") == 0) return inspect(words[1]);
     struct error error;
-    error_set(&error, ERROR_ARGUMENT, "there is no \"model %s\"; say: inpaintd model inspect DIR", words[0]);
+    error_set(&error, ERROR_ARGUMENT, "there is no \"model %s\"; say: inpaintd model inspect PATH", words[0]);
     return complain(command.name, &error);
 }

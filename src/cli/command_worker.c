@@ -11,7 +11,7 @@ int command_worker(int argc, char **argv) {
     bool no_safety = false, private_inputs = false;
     const struct option_row rows[] = {
         {"data", 'd', OPTION_TEXT, "DIR", "the server's data folder (default ~/.local/share/inpaintd)", &folder, 0, 0, NULL},
-        {"model", 0, OPTION_TEXT, "DIR", "checkpoint folder (default: the bundled model)", &model, 0, 0, NULL},
+        {"model", 0, OPTION_TEXT, "PATH", "checkpoint: a folder or a single file (default: the bundled model)", &model, 0, 0, NULL},
         {"threads", 't', OPTION_INTEGER, "N", "processors to use (default: all)", &threads, 0, 256, NULL},
         {"dtype", 0, OPTION_CHOICE, "auto|f32|bf16", "arithmetic (default auto)", &dtype, 0, 0, NULL},
         {"private-inputs", 0, OPTION_FLAG, NULL, "let input URLs point at private addresses", &private_inputs, 0, 0, NULL},

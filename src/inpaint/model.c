@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "tensor/kernel.h"
+#include "weights/weights.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -80,6 +81,15 @@ static bool open_component(struct inpaint_model *model, const char *root, const 
     return fine;
 }
 
+/* A tokenizer that is not there is CLIP's own: nothing else goes with these models. */
+static bool open_folder_tokenizer(struct inpaint_model *model, const char *root, struct error *error) {
+    char *vocabulary = file_join(root, "tokenizer/vocab.json");
+    if (!vocabulary) return error_set(error, ERROR_MEMORY, "out of memory");
+    bool exists = file_exists(vocabulary);
+    memory_free(vocabulary);
+    return exists ? open_component(model, root, "tokenizer", open_tokenizer, error) : open_tokenizer(model, NULL, error);
+}
+
 static bool open_safety_checker(struct inpaint_model *model, const char *root, struct error *error) {
     char *folder = file_join(root, "safety_checker"), *preprocessor = file_join(root, "feature_extractor/preprocessor_config.json");
     bool fine = folder && preprocessor;
@@ -93,16 +103,34 @@ static bool open_safety_checker(struct inpaint_model *model, const char *root, s
     return fine;
 }
 
-static bool open_all(struct inpaint_model *model, const char *folder, const inpaint_options *options, struct error *error) {
+static bool open_folder(struct inpaint_model *model, const char *folder, const inpaint_options *options, struct error *error) {
     bool has_safety = false;
     /* The UNet first: "this can't inpaint" is the sentence that a wrong folder deserves. */
     bool fine = read_index(folder, model->name, &has_safety, error) && open_component(model, folder, "unet", open_unet, error) &&
-                open_component(model, folder, "scheduler", open_scheduler, error) &&
-                open_component(model, folder, "tokenizer", open_tokenizer, error) &&
+                open_component(model, folder, "scheduler", open_scheduler, error) && open_folder_tokenizer(model, folder, error) &&
                 open_component(model, folder, "text_encoder", open_text_encoder, error) &&
                 open_component(model, folder, "vae", open_vae, error);
     if (fine && has_safety && !options->no_safety) fine = open_safety_checker(model, folder, error);
-    if (!fine) return false;
+    return fine;
+}
+
+/* A checkpoint that is one file: no configs, no tokenizer, no safety checker. */
+static bool open_file(struct inpaint_model *model, const char *path, const inpaint_options *options, struct error *error) {
+    snprintf(model->name, sizeof model->name, "Stable Diffusion inpainting, single file");
+    sampler_config_default(&model->sampler);
+    if (!open_unet(model, path, error) || !open_text_encoder(model, path, error) || !open_vae(model, path, error) ||
+        !open_tokenizer(model, NULL, error))
+        return false;
+    if (options->no_safety) return true;
+    return error_set(
+        error, ERROR_UNSUPPORTED,
+        "%s has no safety checker, as no single file has: nothing would look at what it paints. Say --no-safety to accept that, "
+        "or use a checkpoint's folder that has one",
+        path);
+}
+
+static bool open_all(struct inpaint_model *model, const char *path, const inpaint_options *options, struct error *error) {
+    if (!(weights_is_file(path) ? open_file : open_folder)(model, path, options, error)) return false;
     if (text_encoder_width(model->text_encoder) != unet_context_width(model->unet))
         return error_set(error, ERROR_FORMAT,
                          "the text encoder's width is %zu, but the UNet expects %zu: these components do not belong together",
@@ -114,7 +142,7 @@ static bool open_all(struct inpaint_model *model, const char *folder, const inpa
     return model->packed != NULL;
 }
 
-inpaint_model *inpaint_open(const char *folder, const inpaint_options *options, struct inpaint_error *out) {
+inpaint_model *inpaint_open(const char *path, const inpaint_options *options, struct inpaint_error *out) {
     static const inpaint_options defaults = {0};
     struct error error = {.code = ERROR_NONE};
     struct inpaint_model *model = memory_zero(sizeof *model);
@@ -124,7 +152,7 @@ inpaint_model *inpaint_open(const char *folder, const inpaint_options *options, 
         return NULL;
     }
     pthread_mutex_init(&model->mutex, NULL);
-    if (open_all(model, folder, options ? options : &defaults, &error)) return model;
+    if (open_all(model, path, options ? options : &defaults, &error)) return model;
     inpaint_error_from(out, &error);
     inpaint_close(model);
     return NULL;

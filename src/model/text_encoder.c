@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "model/clip.h"
+#include "model/derive.h"
 
 #include <string.h>
 
@@ -52,30 +53,39 @@ static bool make_plan(struct text_encoder *encoder, const struct plan_options *o
 
 /* ==== Opening ==== */
 
-static bool read_config(const char *folder, struct text_encoder *encoder, struct error *error) {
-    json_t *root;
-    if (!config_open(folder, "config.json", &root, error)) return false;
+static bool read_config(const json_t *root, struct text_encoder *encoder, struct error *error) {
     encoder->vocabulary = 49408;
     encoder->positions = TOKENS;
     bool read = clip_config(root, &encoder->clip, error) &&
                 config_size(root, "vocab_size", 1, VOCABULARY_MAX, &encoder->vocabulary, error) &&
                 config_size(root, "max_position_embeddings", TOKENS, POSITIONS_MAX, &encoder->positions, error);
     encoder->clip.causal = true;
-    json_decref(root);
     return read;
 }
 
-static bool open_all(const char *folder, struct text_encoder *encoder, struct error *error) {
-    if (!read_config(folder, encoder, error) || !weights_open_folder(folder, "model", &encoder->weights, error)) return false;
+/* Its config and its weights: from its folder, or from a single file that has all components. */
+static bool open_source(const char *path, struct text_encoder *encoder, struct error *error) {
+    json_t *root = NULL;
+    bool single = weights_is_file(path);
+    bool found = single ? weights_open_part(path, WEIGHTS_TEXT_ENCODER, &encoder->weights, error) &&
+                              (root = derive_text_encoder_config(encoder->weights, error)) != NULL
+                        : config_open(path, "config.json", &root, error);
+    bool read = found && read_config(root, encoder, error);
+    json_decref(root);
+    return read && (single || weights_open_folder(path, "model", &encoder->weights, error));
+}
+
+static bool open_all(const char *path, struct text_encoder *encoder, struct error *error) {
+    if (!open_source(path, encoder, error)) return false;
     bool older = weights_find(encoder->weights, "text_model.embeddings.token_embedding.weight") != NULL;
     encoder->prefix = older ? "text_model." : "";
     return make_plan(encoder, &(struct plan_options){.compute = DTYPE_F32}, 1, false, error);
 }
 
-bool text_encoder_open(const char *folder, struct text_encoder **out, struct error *error) {
+bool text_encoder_open(const char *path, struct text_encoder **out, struct error *error) {
     struct text_encoder *encoder = memory_zero(sizeof *encoder);
     if (!encoder) return error_set(error, ERROR_MEMORY, "out of memory for the text encoder");
-    if (!open_all(folder, encoder, error)) {
+    if (!open_all(path, encoder, error)) {
         text_encoder_close(encoder);
         return error_context(error, "text encoder");
     }

@@ -6,9 +6,10 @@
 
 struct text_encoder;
 
-/* folder: text_encoder/ of a checkpoint (config.json, model.safetensors); names with and without
+/* path: text_encoder/ of a checkpoint (config.json, model.safetensors), or a checkpoint that is a
+ * single file; names with and without
  * the leading "text_model.". */
-bool text_encoder_open(const char *folder, struct text_encoder **encoder, struct error *error);
+bool text_encoder_open(const char *path, struct text_encoder **encoder, struct error *error);
 void text_encoder_close(struct text_encoder *encoder);
 size_t text_encoder_width(const struct text_encoder *encoder);
 size_t text_encoder_bytes(const struct text_encoder *encoder); /* mapped */

@@ -1,6 +1,8 @@
 #include "model/unet.h"
 
 #include "base/memory.h"
+#include "model/config.h"
+#include "model/derive.h"
 #include "model/unet_internal.h"
 
 #include <string.h>
@@ -68,9 +70,20 @@ static bool make_run(const struct unet *unet, const struct plan_options *options
 
 /* ==== Opening ==== */
 
-static bool open_all(const char *folder, struct unet *unet, struct error *error) {
-    if (!unet_config_read(folder, &unet->config, error) || !weights_open_folder(folder, "diffusion_pytorch_model", &unet->weights, error))
-        return false;
+/* Its config and its weights: from its folder, or from a single file that has all components. */
+static bool open_source(const char *path, struct unet *unet, struct error *error) {
+    json_t *root = NULL;
+    bool single = weights_is_file(path);
+    bool found =
+        single ? weights_open_part(path, WEIGHTS_UNET, &unet->weights, error) && (root = derive_unet_config(unet->weights, error)) != NULL
+               : config_open(path, "config.json", &root, error);
+    bool read = found && unet_config_read(root, &unet->config, error);
+    json_decref(root);
+    return read && (single || weights_open_folder(path, "diffusion_pytorch_model", &unet->weights, error));
+}
+
+static bool open_all(const char *path, struct unet *unet, struct error *error) {
+    if (!open_source(path, unet, error)) return false;
     unet_list_layers(unet);
     /* Large enough to be halved at every resolution but the last; nothing is computed. */
     size_t side = (size_t)1 << unet->config.blocks;
@@ -78,10 +91,10 @@ static bool open_all(const char *folder, struct unet *unet, struct error *error)
     return make_run(unet, &(struct plan_options){.compute = DTYPE_F32}, &size, 0, false, NULL, error);
 }
 
-bool unet_open(const char *folder, struct unet **out, struct error *error) {
+bool unet_open(const char *path, struct unet **out, struct error *error) {
     struct unet *unet = memory_zero(sizeof *unet);
     if (!unet) return error_set(error, ERROR_MEMORY, "out of memory for the UNet");
-    if (!open_all(folder, unet, error)) {
+    if (!open_all(path, unet, error)) {
         unet_close(unet);
         return error_context(error, "UNet");
     }

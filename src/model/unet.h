@@ -7,9 +7,9 @@
 
 struct unet;
 
-/* folder: unet/ of a checkpoint. ERROR_UNSUPPORTED, with a sentence that says what to get instead,
+/* path: unet/ of a checkpoint, or a checkpoint that is a single file. ERROR_UNSUPPORTED, with a sentence that says what to get instead,
  * when its first convolution does not take 9 channels or its blocks are of a kind we lack. */
-bool unet_open(const char *folder, struct unet **unet, struct error *error);
+bool unet_open(const char *path, struct unet **unet, struct error *error);
 void unet_close(struct unet *unet);
 size_t unet_context_width(const struct unet *unet);
 size_t unet_sample_size(const struct unet *unet); /* latent side that it was trained at */

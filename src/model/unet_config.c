@@ -126,14 +126,10 @@ static bool check_divisions(const struct unet_config *config, struct error *erro
     return true;
 }
 
-bool unet_config_read(const char *folder, struct unet_config *config, struct error *error) {
-    json_t *root;
-    if (!config_open(folder, "config.json", &root, error)) return false;
+bool unet_config_read(const json_t *root, struct unet_config *config, struct error *error) {
     memset(config, 0, sizeof *config);
-    bool read = check_channels_in(root, error) && config_check_fixed(root, fixed, sizeof fixed / sizeof *fixed, error) &&
-                read_blocks(root, config, error) && read_sizes(root, config, error) && check_divisions(config, error);
-    json_decref(root);
-    return read;
+    return check_channels_in(root, error) && config_check_fixed(root, fixed, sizeof fixed / sizeof *fixed, error) &&
+           read_blocks(root, config, error) && read_sizes(root, config, error) && check_divisions(config, error);
 }
 
 /* ==== The list of layers ==== */

@@ -5,6 +5,8 @@
 #include "model/layers.h"
 #include "model/unet.h"
 
+#include <jansson.h>
+
 enum {
     UNET_BLOCKS_MAX = 8,    /* resolutions */
     UNET_PER_BLOCK_MAX = 8, /* residual blocks of one of them */
@@ -33,7 +35,7 @@ struct unet_config {
     size_t sample_size;
     size_t time_width; /* of the time embedding */
 };
-bool unet_config_read(const char *folder, struct unet_config *config, struct error *error);
+bool unet_config_read(const json_t *root, struct unet_config *config, struct error *error);
 
 /* The UNet as a list, in the order in which it computes. */
 enum unet_part { UNET_RESNET, UNET_TRANSFORMER, UNET_DOWNSAMPLE, UNET_UPSAMPLE };

@@ -1,6 +1,7 @@
 #include "model/vae.h"
 
 #include "base/memory.h"
+#include "model/derive.h"
 #include "model/vae_internal.h"
 
 #include <string.h>
@@ -94,16 +95,28 @@ void vae_forget(struct vae *vae) {
 
 /* ==== Opening ==== */
 
-static bool open_all(const char *folder, struct vae *vae, struct error *error) {
-    const struct plan_options options = {.compute = DTYPE_F32};
-    return vae_config_read(folder, &vae->config, error) && weights_open_folder(folder, "diffusion_pytorch_model", &vae->weights, error) &&
-           make_plan(vae, &options, ENCODE, 8, 8, 0, false, NULL, error) && make_plan(vae, &options, DECODE, 8, 8, 0, false, NULL, error);
+/* Its config and its weights: from its folder, or from a single file that has all components. */
+static bool open_source(const char *path, struct vae *vae, struct error *error) {
+    json_t *root = NULL;
+    bool single = weights_is_file(path);
+    bool found = single
+                     ? weights_open_part(path, WEIGHTS_VAE, &vae->weights, error) && (root = derive_vae_config(vae->weights, error)) != NULL
+                     : config_open(path, "config.json", &root, error);
+    bool read = found && vae_config_read(root, &vae->config, error);
+    json_decref(root);
+    return read && (single || weights_open_folder(path, "diffusion_pytorch_model", &vae->weights, error));
 }
 
-bool vae_open(const char *folder, struct vae **out, struct error *error) {
+static bool open_all(const char *path, struct vae *vae, struct error *error) {
+    const struct plan_options options = {.compute = DTYPE_F32};
+    return open_source(path, vae, error) && make_plan(vae, &options, ENCODE, 8, 8, 0, false, NULL, error) &&
+           make_plan(vae, &options, DECODE, 8, 8, 0, false, NULL, error);
+}
+
+bool vae_open(const char *path, struct vae **out, struct error *error) {
     struct vae *vae = memory_zero(sizeof *vae);
     if (!vae) return error_set(error, ERROR_MEMORY, "out of memory for the autoencoder");
-    if (!open_all(folder, vae, error)) {
+    if (!open_all(path, vae, error)) {
         vae_close(vae);
         return error_context(error, "autoencoder");
     }

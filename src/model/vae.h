@@ -7,7 +7,8 @@
 
 struct vae;
 
-bool vae_open(const char *folder, struct vae **vae, struct error *error);
+/* path: vae/ of a checkpoint, or a checkpoint that is a single file. */
+bool vae_open(const char *path, struct vae **vae, struct error *error);
 void vae_close(struct vae *vae);
 float vae_scaling_factor(const struct vae *vae); /* 0.18215 where the config does not say */
 bool vae_has_posterior(const struct vae *vae);   /* false for Tiny: it has no logvar */

@@ -72,7 +72,8 @@ static bool read_tiny(const json_t *root, struct vae_config *config, struct erro
     return true;
 }
 
-static bool read_all(const json_t *root, struct vae_config *config, struct error *error) {
+bool vae_config_read(const json_t *root, struct vae_config *config, struct error *error) {
+    memset(config, 0, sizeof *config);
     const char *class = json_string_value(json_object_get(root, "_class_name"));
     char quoted[CONFIG_QUOTE_SIZE];
     config->tiny = class && strcmp(class, "AutoencoderTiny") == 0;
@@ -82,13 +83,4 @@ static bool read_all(const json_t *root, struct vae_config *config, struct error
     config->scaling_factor = config->tiny ? 1 : 0.18215;
     return config_number(root, "scaling_factor", 1e-4, 1e4, &config->scaling_factor, error) &&
            (config->tiny ? read_tiny(root, config, error) : read_kl(root, config, error));
-}
-
-bool vae_config_read(const char *folder, struct vae_config *config, struct error *error) {
-    json_t *root;
-    if (!config_open(folder, "config.json", &root, error)) return false;
-    memset(config, 0, sizeof *config);
-    bool read = read_all(root, config, error);
-    json_decref(root);
-    return read;
 }

@@ -25,7 +25,7 @@ struct vae_config {
     size_t encoder_channels[VAE_BLOCKS], encoder_blocks[VAE_BLOCKS];
     size_t decoder_channels[VAE_BLOCKS], decoder_blocks[VAE_BLOCKS];
 };
-bool vae_config_read(const char *folder, struct vae_config *config, struct error *error);
+bool vae_config_read(const json_t *root, struct vae_config *config, struct error *error);
 
 /* image [1, 8 h, 8 w, 3] -> [1, h, w, 8], means then log-variances (Tiny: [1, h, w, 4], the latent) */
 struct value vae_kl_encode(struct network *network, const struct vae_config *config, struct value image);

@@ -116,3 +116,13 @@ bool sampler_config_read(const char *path, struct sampler_config *config, struct
     json_decref(root);
     return read || error_context(error, "%s", path);
 }
+
+void sampler_config_default(struct sampler_config *config) {
+    *config = (struct sampler_config){.kind = SAMPLER_DDIM,
+                                      .prediction_type = PREDICTION_EPSILON,
+                                      .beta_schedule = BETA_SCALED_LINEAR,
+                                      .beta_start = 0.00085,
+                                      .beta_end = 0.012,
+                                      .train_timesteps = 1000,
+                                      .steps_offset = 1};
+}

@@ -24,6 +24,9 @@ struct sampler_config {
  * model's); an unknown prediction_type or beta_schedule is ERROR_UNSUPPORTED. */
 bool sampler_config_read(const char *path, struct sampler_config *config, struct error *error);
 
+/* What Stable Diffusion 1's checkpoints say, for those that come without the file. */
+void sampler_config_default(struct sampler_config *config);
+
 struct sampler;
 
 /* steps: 1 .. train_timesteps inference steps. count: elements of one latent batch. */

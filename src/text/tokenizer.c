@@ -14,7 +14,8 @@ struct tokenizer {
 bool tokenizer_open(const char *folder, struct tokenizer **tokenizer, struct error *error) {
     struct tokenizer *opened = memory_zero(sizeof *opened);
     if (!opened) return error_set(error, ERROR_MEMORY, "out of memory for the tokenizer");
-    if (!vocabulary_open(folder, &opened->vocabulary, error)) {
+    bool filled = folder ? vocabulary_open(folder, &opened->vocabulary, error) : vocabulary_builtin(&opened->vocabulary, error);
+    if (!filled) {
         memory_free(opened);
         return false;
     }

@@ -12,6 +12,7 @@ enum { TOKENIZER_LENGTH = 77, TOKENIZER_START = 49406, TOKENIZER_END = 49407 };
 struct tokenizer;
 
 /* From a folder with vocab.json and merges.txt (and tokenizer_config.json, optional). */
+/* folder NULL: CLIP's own, from the copy inside the program. */
 bool tokenizer_open(const char *folder, struct tokenizer **tokenizer, struct error *error);
 void tokenizer_close(struct tokenizer *tokenizer);
 

@@ -198,6 +198,68 @@ bool vocabulary_open(const char *folder, struct vocabulary **vocabulary, struct 
     return filled;
 }
 
+/* ==== From the merges alone ==== */
+
+static bool add_token(json_t *tokens, const char *name) {
+    return json_object_set_new(tokens, name, json_integer((json_int_t)json_object_size(tokens))) == 0;
+}
+
+/* Ids 0 to 511: the printable bytes, the others; all again as the ends of words. */
+static bool add_bytes(json_t *tokens) {
+    struct vocabulary *unused = memory_alloc(sizeof *unused);
+    uint32_t characters[256];
+    bool fine = unused != NULL;
+    if (fine) set_characters(unused, characters);
+    memory_free(unused);
+    for (int last = 0; last < 2; last++) {
+        for (unsigned pass = 0; pass < 512; pass++) {
+            unsigned byte = pass % 256;
+            if (!fine || is_printable(byte) != (pass < 256)) continue;
+            char name[4 + sizeof WORD_END];
+            size_t length = code_utf8(characters[byte], (unsigned char *)name);
+            snprintf(name + length, sizeof name - length, "%s", last ? WORD_END : "");
+            fine = add_token(tokens, name);
+        }
+    }
+    return fine;
+}
+
+/* What each line makes: its two tokens without the space. */
+static bool add_merged(json_t *tokens, const char *text, size_t length) {
+    const char *at = text, *end = text + length;
+    for (size_t line = 1; at < end && line <= MERGES_MAX + 1; line++) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at)), *next = newline ? newline + 1 : end;
+        size_t count = (size_t)((newline ? newline : end) - at);
+        const char *space = memchr(at, ' ', count);
+        char name[MERGE_MAX];
+        if (line > 1 && space && count < sizeof name) {
+            size_t left = (size_t)(space - at);
+            memcpy(name, at, left);
+            memcpy(name + left, space + 1, count - left - 1);
+            name[count - 1] = 0;
+            if (!add_token(tokens, name)) return false;
+        }
+        at = next;
+    }
+    return true;
+}
+
+bool vocabulary_from_merges(const char *merges, size_t length, struct vocabulary **vocabulary, struct error *error) {
+    json_t *tokens = json_object();
+    struct vocabulary *opened = memory_zero(sizeof *opened);
+    bool made = tokens && opened && add_bytes(tokens) && add_merged(tokens, merges, length) && add_token(tokens, "<|startoftext|>") &&
+                add_token(tokens, "<|endoftext|>");
+    bool filled =
+        made ? copy_names(opened, tokens, error) && find_bytes(opened, tokens, error) && read_merges(opened, tokens, merges, length, error)
+             : error_set(error, ERROR_MEMORY, "out of memory for the vocabulary");
+    json_decref(tokens);
+    if (filled)
+        *vocabulary = opened;
+    else
+        vocabulary_close(opened);
+    return filled;
+}
+
 void vocabulary_close(struct vocabulary *vocabulary) {
     if (!vocabulary) return;
     memory_free(vocabulary->names);

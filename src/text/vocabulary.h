@@ -23,6 +23,9 @@ struct vocabulary {
 };
 
 bool vocabulary_open(const char *folder, struct vocabulary **vocabulary, struct error *error);
+/* From the text of a merges.txt alone, and from the copy inside the program. */
+bool vocabulary_from_merges(const char *merges, size_t length, struct vocabulary **vocabulary, struct error *error);
+bool vocabulary_builtin(struct vocabulary **vocabulary, struct error *error);
 void vocabulary_close(struct vocabulary *vocabulary);
 
 /* How the two are joined; NULL: they are not. */

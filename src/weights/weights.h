@@ -23,6 +23,14 @@ bool weights_open_file(const char *path, struct weights **weights, struct error 
  * was looked for. */
 bool weights_open_folder(const char *folder, const char *stem, struct weights **weights, struct error *error);
 
+/* One component of a checkpoint that is a single file (.safetensors or .ckpt) with the names that
+ * Stable Diffusion's own program gave: its tensors under diffusers' names. Averages (EMA) are passed
+ * over. ERROR_UNSUPPORTED says what the file is instead and what to get: 4-channel models, SDXL,
+ * SD 2, LoRAs, ... */
+enum weights_part { WEIGHTS_UNET, WEIGHTS_VAE, WEIGHTS_TEXT_ENCODER };
+bool weights_open_part(const char *path, enum weights_part part, struct weights **weights, struct error *error);
+bool weights_is_file(const char *path); /* rather than a folder, or nothing */
+
 void weights_close(struct weights *weights); /* unmaps; tensors handed out are dead then */
 
 size_t weights_count(const struct weights *weights);
@@ -41,7 +49,7 @@ const struct tensor *weights_get(const struct weights *weights, const char *name
  * again, from the file, should anybody look. */
 void weights_rest(const struct weights *weights);
 
-size_t weights_bytes(const struct weights *weights);     /* of the mapped files */
+size_t weights_bytes(const struct weights *weights);     /* of the mapped files; of a part, of its tensors */
 const char *weights_path(const struct weights *weights); /* of the file, or of the index of pieces */
 
 #endif

@@ -104,6 +104,10 @@ check "says what to get instead" grep -q 'stable-diffusion-inpainting' out
 rm -r four/unet/*.safetensors
 run 3 model inspect four
 run 3 model inspect /nonexistent
+run 3 model inspect "$tiny/unet/diffusion_pytorch_model.safetensors"
+check "a file that is no checkpoint" grep -q "UNet alone" out
+run 3 model inspect "$root/tests/weights/torch/evil.bin"
+check "a pickle that asks for more" grep -q 'asks for posix.system' out
 run 0 bench --model "$tiny" --size 64x64 --steps 2 --dtype f32 --json
 for key in guided_step_s encode_s decode_s text_s safety_s load_s peak_f32_gflops peak_bf16_gflops peak_rss_bytes; do
     check "bench has $key" grep -q "\"$key\": *[0-9]" out

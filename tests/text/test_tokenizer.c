@@ -1,5 +1,6 @@
 #include "base/memory.h"
 #include "text/tokenizer.h"
+#include "text/vocabulary.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -277,13 +278,40 @@ static void test_other_merges(void **state) {
     drop(vocabulary);
 }
 
+/* The copy inside the program gives every token the id that vocab.json gives it. */
+static void built_in_copy_is_the_same(void **state) {
+    struct vocabulary *file, *copy;
+    struct error reason;
+    assert_true(vocabulary_open(FOLDER, &file, &reason));
+    assert_true(vocabulary_builtin(&copy, &reason));
+    for (size_t i = 0; i < VOCABULARY_SIZE; i++) assert_string_equal(copy->name[i], file->name[i]);
+    assert_int_equal(copy->merge_count, file->merge_count);
+    assert_memory_equal(copy->merges, file->merges, file->merge_count * sizeof *file->merges);
+    vocabulary_close(copy);
+    vocabulary_close(file);
+    struct tokenizer *opened = tokenizer;
+    struct error error;
+    if (!tokenizer_open(NULL, &tokenizer, &error)) fail_msg("%s", error.message);
+    test_original(state);
+    tokenizer_close(tokenizer);
+    tokenizer = opened;
+    for (size_t n = 1; n < 12; n++) { /* memory that runs out */
+        struct tokenizer *none = NULL;
+        memory_fail_at(n, 0);
+        bool made = tokenizer_open(NULL, &none, &error);
+        memory_fail_at(0, 0);
+        if (!made) assert_int_equal(error.code, ERROR_MEMORY);
+        tokenizer_close(none);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_original),           cmocka_unit_test(test_threads),
         cmocka_unit_test(test_optional_results),   cmocka_unit_test(test_long),
         cmocka_unit_test(test_invalid_utf8),       cmocka_unit_test(test_memory_fails),
         cmocka_unit_test(test_hostile_vocabulary), cmocka_unit_test(test_hostile_merges),
-        cmocka_unit_test(test_other_merges),
+        cmocka_unit_test(test_other_merges),       cmocka_unit_test(built_in_copy_is_the_same),
     };
     return cmocka_run_group_tests(tests, open_tokenizer, close_tokenizer);
 }

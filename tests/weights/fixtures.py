@@ -2,7 +2,7 @@
 """Write the fixtures of tests/weights with the packages whose formats they are.
 
   fixtures.py small FOLDER        what is committed in tests/weights/torch
-  fixtures.py names FILE          what is committed as tests/weights/original_names.txt
+  fixtures.py names TINY FILE     what is committed as tests/weights/original_names.txt
   fixtures.py forms TINY FOLDER   every form of a checkpoint, from tests/reference/tiny-checkpoint
 
 Needs Python 3.10 or later with torch, safetensors, diffusers, transformers and numpy. Written with torch
@@ -53,9 +53,125 @@ def small(folder):
     torch.save({"a": torch.zeros(2), "b": Evil()}, at("evil.bin"))
 
 
+# ---------------------------------------------------------------- the original names
+
+UNET_ENDS = {"conv_in": "input_blocks.0.0", "time_embedding.linear_1": "time_embed.0", "time_embedding.linear_2": "time_embed.2",
+             "conv_norm_out": "out.0", "conv_out": "out.2"}
+RESNET = {"norm1": "in_layers.0", "conv1": "in_layers.2", "time_emb_proj": "emb_layers.1", "norm2": "out_layers.0", "conv2": "out_layers.3",
+          "conv_shortcut": "skip_connection"}
+ATTENTION = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out"}
+
+
+def original_unet(name, names):
+    owner, leaf = name.rsplit(".", 1)
+    if owner in UNET_ENDS: return f"{UNET_ENDS[owner]}.{leaf}"
+    part = owner.split(".")
+    if part[0] == "mid_block":
+        place = {("resnets", "0"): 0, ("attentions", "0"): 1, ("resnets", "1"): 2}[part[1], part[2]]
+        rest = ".".join(part[3:])
+        return f"middle_block.{place}.{RESNET[rest] if part[1] == 'resnets' else rest}.{leaf}"
+    block, kind, layer, rest = int(part[1]), part[2], int(part[3]), ".".join(part[4:])
+    if part[0] == "down_blocks":
+        if kind == "downsamplers": return f"input_blocks.{3 * block + 3}.0.op.{leaf}"
+        return f"input_blocks.{3 * block + layer + 1}." + (f"0.{RESNET[rest]}" if kind == "resnets" else f"1.{rest}") + f".{leaf}"
+    if kind == "upsamplers":
+        attends = any(n.startswith(f"up_blocks.{block}.attentions") for n in names)
+        return f"output_blocks.{3 * block + 2}.{2 if attends else 1}.conv.{leaf}"
+    return f"output_blocks.{3 * block + layer}." + (f"0.{RESNET[rest]}" if kind == "resnets" else f"1.{rest}") + f".{leaf}"
+
+
+def original_vae(name):
+    name = name.replace("conv_norm_out", "norm_out").replace("conv_shortcut", "nin_shortcut")
+    part = name.split(".")
+    if "mid_block" in part:
+        if part[2] == "resnets": return ".".join([part[0], "mid", f"block_{int(part[3]) + 1}"] + part[4:])
+        return ".".join([part[0], "mid", "attn_1", ATTENTION[".".join(part[4:-1])], part[-1]])
+    if len(part) > 2 and part[1] in ("down_blocks", "up_blocks"):
+        up = part[1] == "up_blocks"
+        head = [part[0], "up" if up else "down", str(3 - int(part[2]) if up else int(part[2]))]
+        return ".".join(head + (["block", part[4]] + part[5:] if part[3] == "resnets" else ["upsample" if up else "downsample"] + part[5:]))
+    return name
+
+
+def read_tiny(tiny, name):
+    stem = "model" if name in ("text_encoder", "safety_checker") else "diffusion_pytorch_model"
+    return safetensors.torch.load_file(os.path.join(tiny, name, stem + ".safetensors"))
+
+
+def original_checkpoint(tiny):
+    """The tensors under the original names, and [(original, diffusers')]; diffusers' own converter must agree."""
+    import diffusers.loaders.single_file_utils as single_file
+    config = lambda name: json.load(open(os.path.join(tiny, name, "config.json")))
+    unet, vae, text = read_tiny(tiny, "unet"), read_tiny(tiny, "vae"), read_tiny(tiny, "text_encoder")
+    pairs = [("model.diffusion_model." + original_unet(n, unet), n, t) for n, t in unet.items()]
+    pairs += [("first_stage_model." + original_vae(n), n, t[:, :, None, None] if "attentions" in n and t.dim() == 2 else t) for n, t in vae.items()]
+    pairs += [("cond_stage_model.transformer." + n, n, t) for n, t in text.items()]
+    tensors = {original: t for original, _, t in pairs}
+    assert len(tensors) == len(pairs)
+    for back, want in ((single_file.convert_ldm_unet_checkpoint(dict(tensors), config("unet")), unet),
+                       (single_file.convert_ldm_vae_checkpoint(dict(tensors), config("vae")), vae),
+                       (single_file.convert_ldm_clip_checkpoint(dict(tensors)), text)):
+        assert back.keys() == want.keys() and all(torch.equal(back[n].reshape(want[n].shape), want[n]) for n in want)
+    return tensors, [(original, name) for original, name, _ in pairs]
+
+
+def names(tiny, path):
+    with open(path, "w") as f:
+        for original, name in original_checkpoint(tiny)[1]: f.write(f"{original} {name}\n")
+
+
+# ---------------------------------------------------------------- every form of a checkpoint
+
+def forms(tiny, folder):
+    """folder/reference, and beside it what must paint the same picture. The numbers are f16, so f32 holds the same."""
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPTextModel
+    at = lambda *names: os.path.join(folder, *names)
+    copy = lambda name: shutil.copytree(tiny, at(name))
+    copy("reference")
+    text = json.load(open(at("reference", "text_encoder", "config.json")))
+    text["num_attention_heads"] = 1  # as wide as the real one's 64, so that a single file implies it
+    tiny = at("reference")
+    os.chmod(at("reference", "text_encoder", "config.json"), 0o644)
+    json.dump(text, open(at("reference", "text_encoder", "config.json"), "w"))
+    stems = {"unet": ("diffusion_pytorch_model",) * 2, "vae": ("diffusion_pytorch_model",) * 2, "text_encoder": ("model", "pytorch_model")}
+
+    def each(form, save):
+        copy(form)
+        for name, (stem, torch_stem) in stems.items():
+            os.remove(at(form, name, stem + ".safetensors"))
+            save(read_tiny(tiny, name), at(form, name, stem), at(form, name, torch_stem))
+
+    f32 = lambda tensors: {n: t.float() for n, t in tensors.items()}
+    each("bin", lambda tensors, _, stem: torch.save(f32(tensors), stem + ".bin"))
+    each("fp16.bin", lambda tensors, _, stem: torch.save(collections.OrderedDict(tensors), stem + ".fp16.bin"))
+    each("fp16.safetensors", lambda tensors, stem, _: safetensors.torch.save_file(tensors, stem + ".fp16.safetensors"))
+    each("f32.safetensors", lambda tensors, stem, _: safetensors.torch.save_file(f32(tensors), stem + ".safetensors"))
+
+    # What the packages themselves save, whole and in pieces.
+    for form, arguments in (("saved", {}), ("saved.shards", {"max_shard_size": "1MB"}), ("saved.bin", {"safe_serialization": False})):
+        copy(form)
+        for name, kind in (("unet", UNet2DConditionModel), ("vae", AutoencoderKL), ("text_encoder", CLIPTextModel)):
+            if name == "text_encoder" and form != "saved": continue
+            model = kind.from_pretrained(at("reference", name))
+            stem = stems[name][0]
+            os.remove(at(form, name, stem + ".safetensors"))
+            model.save_pretrained(at(form, name), **arguments)
+
+    tensors, _ = original_checkpoint(tiny)
+    extra = {"model_ema.decay": torch.tensor(0.5), "betas": torch.zeros(1000)}
+    safetensors.torch.save_file({n: t.contiguous() for n, t in (tensors | extra).items()}, at("single.safetensors"))
+    torch.save({"global_step": 3, "state_dict": f32(tensors | extra)}, at("single.ckpt"))
+    bf16 = {n: t.bfloat16() for n, t in tensors.items()}
+    safetensors.torch.save_file({n: t.contiguous() for n, t in bf16.items()}, at("single.bf16.safetensors"))
+    torch.save({"state_dict": bf16}, at("single.bf16.ckpt"))
+
+
 def main():
     command, arguments = sys.argv[1:2], sys.argv[2:]
     if command == ["small"] and len(arguments) == 1: small(*arguments)
+    elif command == ["names"] and len(arguments) == 2: names(*arguments)
+    elif command == ["forms"] and len(arguments) == 2: forms(*arguments)
     else: sys.exit(__doc__)
 
 
