@@ -30,8 +30,8 @@ def best(function):
     return min(times[1:])
 
 
-unet = UNet2DConditionModel.from_pretrained(f"{arguments.checkpoint}/unet", torch_dtype=dtype).eval()
-vae = AutoencoderKL.from_pretrained(f"{arguments.checkpoint}/vae", torch_dtype=dtype).eval()
+unet = UNet2DConditionModel.from_pretrained(f"{arguments.checkpoint}/unet", torch_dtype=dtype).eval().to(memory_format=torch.channels_last)
+vae = AutoencoderKL.from_pretrained(f"{arguments.checkpoint}/vae", torch_dtype=dtype).eval().to(memory_format=torch.channels_last)
 sample, context = torch.randn(2, 9, 64, 64, dtype=dtype), torch.randn(2, 77, unet.config.cross_attention_dim, dtype=dtype)
 image, latent = torch.randn(1, 3, 512, 512, dtype=dtype), torch.randn(1, 4, 64, 64, dtype=dtype)
 print(json.dumps({
