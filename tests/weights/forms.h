@@ -165,7 +165,7 @@ static inline void form_pickle_tensor(struct buffer *pickle, const struct tensor
 
 /* {"global_step": 5, "state_dict": {...}}, or the inner dictionary alone */
 static inline void form_pickle(const struct form *form, bool training, struct buffer *pickle) {
-    char key[16];
+    char key[24];
     buffer_text(pickle, "\x80\x02}");
     if (training) {
         form_pickle_text(pickle, "global_step");
@@ -231,7 +231,7 @@ static inline void form_write_torch(const struct form *form, bool training, cons
     form_pickle(form, training, &pickle);
     form_zip_member(&bytes, &members[0], "data.pkl", pickle.data, pickle.length);
     for (size_t i = 0; i < form->count; i++) {
-        char name[24];
+        char name[32];
         snprintf(name, sizeof name, "data/%zu", i);
         form_zip_member(&bytes, &members[i + 1], name, form->tensors[i].tensor.data, form_bytes(&form->tensors[i].tensor));
     }
