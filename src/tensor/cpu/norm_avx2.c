@@ -1,0 +1,31 @@
+/* The norms of norm_vector.h, eight numbers at a time. */
+#include "tensor/cpu/vector_avx2.h"
+
+typedef __m256 vector;
+
+static inline vector vector_all(float x) { return _mm256_set1_ps(x); }
+static inline vector vector_multiply_add(vector a, vector b, vector c) { return _mm256_fmadd_ps(a, b, c); }
+static inline vector vector_load(const void *row, enum dtype dtype, size_t first, size_t count) {
+    return load_numbers(row, dtype, first, count);
+}
+static inline void vector_store(void *row, enum dtype dtype, size_t first, size_t count, vector x) {
+    store_numbers(row, dtype, first, count, x);
+}
+static inline vector vector_silu(vector x) { return sigmoid_times_f32x8(x, 1.0f); }
+static inline vector vector_silu_bf16(vector x) { return vector_silu(x); }
+
+#include "tensor/cpu/norm_vector.h"
+
+static const char *accepts_group_norm(const struct group_norm_shape *shape) {
+    (void)shape;
+    return isa_available() < ISA_AVX2 ? "the processor lacks the instructions" : NULL;
+}
+static const char *accepts_layer_norm(const struct layer_norm_shape *shape) {
+    (void)shape;
+    return isa_available() < ISA_AVX2 ? "the processor lacks the instructions" : NULL;
+}
+
+extern const struct group_norm_kernel avx2_group_norm;
+const struct group_norm_kernel avx2_group_norm = {.name = "avx2", .accepts = accepts_group_norm, .scratch = norm_scratch, .run = norm_run};
+extern const struct layer_norm_kernel avx2_layer_norm;
+const struct layer_norm_kernel avx2_layer_norm = {.name = "avx2", .accepts = accepts_layer_norm, .run = line_run};
