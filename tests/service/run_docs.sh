@@ -8,7 +8,7 @@ data=$(mktemp -d)
 "$INPAINTD" serve --listen 127.0.0.1:0 --data "$data/store" >"$data/out" 2>"$data/log" &
 server=$!
 trap 'kill $server 2>/dev/null; wait $server 2>/dev/null; rm -rf "$data"' EXIT
-for _ in $(seq 100); do grep -q '^listening' "$data/out" && break; sleep 0.1; done
+for _ in $(seq 100); do grep -qs '^listening' "$data/out" && break; sleep 0.1; done
 url=$(sed -n 's/^listening on //p' "$data/out")
 cp "$here/../clients/photo.png" "$here/../clients/mask.png" "$data/"
 

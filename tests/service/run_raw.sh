@@ -9,7 +9,7 @@ if [ -z "${SERVICE_URL:-}" ]; then
     "$INPAINTD" serve --listen 127.0.0.1:0 --data "$data" >"$data/out" 2>"$data/log" &
     server=$!
     trap 'kill $server 2>/dev/null; wait $server 2>/dev/null; rm -rf "$data"' EXIT
-    for _ in $(seq 100); do grep -q '^listening' "$data/out" && break; sleep 0.1; done
+    for _ in $(seq 100); do grep -qs '^listening' "$data/out" && break; sleep 0.1; done
     SERVICE_URL=$(sed -n 's/^listening on //p' "$data/out")
     [ -n "$SERVICE_URL" ] || { cat "$data/log"; exit 1; }
 fi
