@@ -15,6 +15,7 @@ extern const struct conv_kernel onednn_conv;
 extern const struct conv_kernel ref_conv;
 extern const struct attention_kernel avx512bf16_attention;
 extern const struct attention_kernel avx512_attention;
+extern const struct attention_kernel avx2_attention;
 extern const struct attention_kernel ref_attention;
 extern const struct group_norm_kernel avx512_group_norm;
 extern const struct group_norm_kernel avx2_group_norm;
@@ -26,6 +27,6 @@ extern const struct layer_norm_kernel ref_layer_norm;
 const struct linear_kernel *const linear_kernels[] = {&avx512bf16_linear, &avx512_linear, &onednn_linear, &ref_linear, NULL};
 const struct conv_kernel *const conv_kernels[] = {
     &avx512bf16_winograd2, &avx512bf16_conv, &avx512bf16_winograd4, &avx512_winograd4, &avx512_conv, &onednn_conv, &ref_conv, NULL};
-const struct attention_kernel *const attention_kernels[] = {&avx512bf16_attention, &avx512_attention, &ref_attention, NULL};
+const struct attention_kernel *const attention_kernels[] = {&avx512bf16_attention, &avx512_attention, &avx2_attention, &ref_attention, NULL};
 const struct group_norm_kernel *const group_norm_kernels[] = {&avx512_group_norm, &avx2_group_norm, &ref_group_norm, NULL};
 const struct layer_norm_kernel *const layer_norm_kernels[] = {&avx512_layer_norm, &avx2_layer_norm, &ref_layer_norm, NULL};
