@@ -18,12 +18,13 @@ struct request *request_create(struct service *service, struct MHD_Connection *c
     struct request *request = memory_zero(sizeof *request);
     if (request == NULL) return NULL;
     request->service = service;
+    atomic_fetch_add(&service->requests, 1);
     request->connection = connection;
     request->begun = time_monotonic();
     request->query = request->path = request->raw_path = "";
     request->target = memory_string(target);
     if (request->target == NULL) {
-        memory_free(request);
+        request_free(request);
         return NULL;
     }
     buffer_init(&request->body, service->options->body_bytes);
@@ -34,6 +35,7 @@ void request_free(struct request *request) {
     if (request == NULL) return;
     if (request->response != NULL) MHD_destroy_response(request->response);
     upload_free(request->upload);
+    atomic_fetch_sub(&request->service->requests, 1);
     atomic_fetch_sub(&request->service->body_bytes, request->body_charged);
     buffer_free(&request->body);
     memory_free(request->target);

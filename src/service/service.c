@@ -22,7 +22,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4096, TICK = 200000, EXPIRE_PERIOD = 2000000, RETENTION_PERIOD = 30000000, RETENTION_ROWS = 200 };
+enum { BACKLOG = 4096, TICK = 200000, EXPIRE_PERIOD = 2000000, RETENTION_PERIOD = 30000000, RETENTION_ROWS = 200, LAST_ANSWERS = 2000000 };
 /* A day: so long nobody takes from writing a blob to telling of it. */
 static const int64_t sweep_period = (int64_t)24 * 3600 * 1000000;
 
@@ -184,10 +184,10 @@ bool service_run(const struct service_options *options, volatile sig_atomic_t *s
         upkeep(&service, server, stop);
         server_quiesce(server);
     }
-    /* Order: no new work, every waiting connection woken, handlers finish, connections close. */
-    service.closing = true;
+    /* Order: no new work, every waiting connection woken, handlers finish, answers leave, connections close. */
     hub_stop(service.hub);
     handlers_stop(service.handlers);
+    for (int64_t end = time_monotonic() + LAST_ANSWERS; service.requests > 0 && time_monotonic() < end;) time_sleep(5000);
     server_stop(server);
     handlers_free(service.handlers);
     webhooks_stop(service.webhooks);

@@ -33,7 +33,7 @@ struct service {
     const char *scheme;    /* that we speak ourselves: "http" or "https" */
     bool loopback;
     atomic_size_t body_bytes; /* of JSON bodies in memory */
-    atomic_bool closing;
+    atomic_size_t requests;   /* begun and not ended */
 };
 
 #endif
