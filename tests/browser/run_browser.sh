@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The page in a real Chromium against a real inpaintd with the bundled model, used as a person would.
 # $INPAINTD: the program. $SCREENSHOTS: a folder for pictures to look at (default: beside the build).
+#   run_browser.sh [FILE.mjs]
 set -u
 cd "$(dirname "$0")"
 chromium=${CHROMIUM:-$(command -v chromium || command -v chromium-browser || command -v google-chrome)}
@@ -30,7 +31,7 @@ if [ -z "$URL" ]; then
     exit 1
 fi
 export URL
-node all.mjs
+node "${1:-all.mjs}"
 status=$?
 [ $status = 0 ] || tail -n 40 "$work/serve.log"
 exit $status
