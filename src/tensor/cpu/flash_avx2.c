@@ -13,8 +13,7 @@
 enum {
     VECTORS = 2,
     LANES = VECTORS * FLOATS, /* queries of a group */
-    GROUPS = 4,
-    QUERIES = GROUPS * LANES, /* of a task */
+    NUMBERS = 16384,          /* of a task's queries, about: 64 KB, and as much for the result */
     TILE = 6,                 /* with 2 vectors: 12 sums, 2 factors and one broadcast fill 15 of 16 registers */
     KEYS = 96,                /* of a block; a multiple of TILE */
     WIDTH_MOST = 1024,
@@ -23,6 +22,7 @@ enum {
 /* ---- memory of a thread, in numbers ---- */
 
 struct flash_layout {
+    size_t groups; /* of queries in a task */
     size_t rows;   /* keys of a block, or values: [KEYS][width] */
     size_t panel;  /* of a group: queries [width][LANES] */
     size_t out;    /* of a group: [width][LANES] */
@@ -31,12 +31,16 @@ struct flash_layout {
 };
 
 static struct flash_layout layout_of(const struct attention_shape *shape) {
-    size_t width = shape->head_width;
-    return (struct flash_layout){
-        .rows = KEYS * width, .panel = width * LANES, .out = width * LANES, .scores = KEYS * LANES, .state = 2 * LANES};
+    size_t width = shape->head_width, all = blocks_of(shape->q_tokens, LANES), groups = blocks_of(NUMBERS, width * LANES);
+    return (struct flash_layout){.groups = groups < all ? groups : all,
+                                 .rows = KEYS * width,
+                                 .panel = width * LANES,
+                                 .out = width * LANES,
+                                 .scores = KEYS * LANES,
+                                 .state = 2 * LANES};
 }
 static size_t thread_numbers(const struct flash_layout *layout) {
-    return 2 * layout->rows + GROUPS * (layout->panel + layout->out + layout->state) + layout->scores;
+    return 2 * layout->rows + layout->groups * (layout->panel + layout->out + layout->state) + layout->scores;
 }
 static size_t scratch(const struct attention_shape *shape, size_t threads) {
     struct flash_layout layout = layout_of(shape);
@@ -257,7 +261,7 @@ static void attend(const struct flash_task *task, const struct flash_block *bloc
     for (size_t v = 0; v < VECTORS; v++) old[v] = largest[v] = _mm256_loadu_ps(tops + v * FLOATS);
     find_largest(block, first, largest);
     for (size_t v = 0; v < VECTORS; v++) raised |= _mm256_movemask_ps(_mm256_cmp_ps(largest[v], old[v], _CMP_NEQ_UQ));
-    if (raised) shrink_sums(out, width, sums, old, largest);
+    if (raised && block->first_key > 0) shrink_sums(out, width, sums, old, largest);
     for (size_t v = 0; v < VECTORS; v++) sum[v] = _mm256_setzero_ps();
     find_powers(block->scores, block->keys, largest, sum);
     for (size_t v = 0; v < VECTORS; v++) {
@@ -284,8 +288,8 @@ static void store_square(const struct flash_task *task, const struct flash_block
 }
 
 static void begin_groups(const struct flash_task *task, const struct flash_block *block) {
-    memset(block->out, 0, GROUPS * task->layout.out * sizeof *block->out);
-    for (size_t group = 0; group < GROUPS; group++)
+    memset(block->out, 0, task->layout.groups * task->layout.out * sizeof *block->out);
+    for (size_t group = 0; group < task->layout.groups; group++)
         for (size_t i = 0; i < LANES; i++) {
             block->state[group * task->layout.state + i] = -INFINITY;
             block->state[group * task->layout.state + LANES + i] = 0;
@@ -300,14 +304,15 @@ static void run_task(void *context, size_t number, size_t thread) {
     block.head = number / task->query_blocks % shape->heads;
     block.sample = number / task->query_blocks / shape->heads;
     block.key_sample = block.sample / (shape->samples / shape->k_samples);
-    block.first_query = number % task->query_blocks * QUERIES;
-    block.queries = shape->q_tokens - block.first_query < QUERIES ? shape->q_tokens - block.first_query : QUERIES;
+    size_t queries = layout->groups * LANES;
+    block.first_query = number % task->query_blocks * queries;
+    block.queries = shape->q_tokens - block.first_query < queries ? shape->q_tokens - block.first_query : queries;
     block.key = (float *)task->operands->scratch + thread * thread_numbers(layout);
     block.value = block.key + layout->rows;
     block.scores = block.value + layout->rows;
     block.panel = block.scores + layout->scores;
-    block.out = block.panel + GROUPS * layout->panel;
-    block.state = block.out + GROUPS * layout->out;
+    block.out = block.panel + layout->groups * layout->panel;
+    block.state = block.out + layout->groups * layout->out;
     begin_groups(task, &block);
     load_queries(task, &block);
     size_t end = shape->causal ? block.first_query + block.queries : shape->k_tokens;
@@ -321,11 +326,9 @@ static void run_task(void *context, size_t number, size_t thread) {
 }
 
 static void run(const struct attention_shape *shape, const struct attention_operands *operands, struct pool *pool) {
-    struct flash_task task = {.shape = shape,
-                              .operands = operands,
-                              .layout = layout_of(shape),
-                              .query_blocks = blocks_of(shape->q_tokens, QUERIES),
-                              .scale = 1.44269504f / sqrtf((float)shape->head_width)};
+    struct flash_task task = {
+        .shape = shape, .operands = operands, .layout = layout_of(shape), .scale = 1.44269504f / sqrtf((float)shape->head_width)};
+    task.query_blocks = blocks_of(shape->q_tokens, task.layout.groups * LANES);
     pool_run(pool, shape->samples * shape->heads * task.query_blocks, run_task, &task);
 }
 
