@@ -84,11 +84,13 @@ static const struct attention_kernel *reference(void) {
     return attention_kernels[i];
 }
 
-static void check(const struct attention_kernel *kernel, const struct attention_case *test, enum dtype format, struct pool *const *pools) {
+/* Whether the row takes the case. */
+static bool check(const struct attention_kernel *kernel, const struct attention_case *test, enum dtype format, struct pool *const *pools) {
     struct setting setting;
     make(test, format, &setting);
     size_t c = test->heads * test->width;
-    if (kernel->accepts(&setting.shape) == NULL) {
+    bool accepted = kernel->accepts(&setting.shape) == NULL;
+    if (accepted) {
         struct view expected = compute(reference(), &setting, pools[0]), got[THREADS_MOST];
         for (size_t i = 0; i < THREADS_MOST; i++) got[i] = compute(kernel, &setting, pools[i]);
         /* bf16: powers are rounded too. f32: scores of hundreds have errors that powers make larger. */
@@ -101,14 +103,20 @@ static void check(const struct attention_kernel *kernel, const struct attention_
         memory_free(expected.data);
     }
     discard(&setting);
+    return accepted;
 }
 
 static void rows_agree_with_plain_c(void **state) {
-    for (size_t k = 0; attention_kernels[k] != reference(); k++)
+    for (size_t k = 0; attention_kernels[k] != reference(); k++) {
+        if (!row_is_ours(attention_kernels[k]->name)) continue;
+        size_t accepted = 0;
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-            check(attention_kernels[k], &cases[i], DTYPE_BF16, *state);
-            check(attention_kernels[k], &cases[i], DTYPE_F32, *state);
+            accepted += check(attention_kernels[k], &cases[i], DTYPE_BF16, *state);
+            accepted += check(attention_kernels[k], &cases[i], DTYPE_F32, *state);
         }
+        /* Where the processor has everything, every row must have been tried. */
+        if (isa_available() == ISA_AVX512BF16) assert_true(accepted > 0);
+    }
 }
 
 int main(void) {

@@ -152,10 +152,12 @@ static const struct linear_kernel *reference(void) {
     return linear_kernels[i];
 }
 
-static void check(const struct linear_kernel *kernel, const struct linear_case *test, enum dtype format, struct pool *const *pools) {
+/* Whether the row takes the case. */
+static bool check(const struct linear_kernel *kernel, const struct linear_case *test, enum dtype format, struct pool *const *pools) {
     struct setting setting;
     make(test, format, &setting);
-    if (kernel->accepts(&setting.shape) == NULL) {
+    bool accepted = kernel->accepts(&setting.shape) == NULL;
+    if (accepted) {
         struct view expected = compute(reference(), &setting, pools[0]), got[THREADS_MOST];
         for (size_t i = 0; i < THREADS_MOST; i++) got[i] = compute(kernel, &setting, pools[i]);
         double bound = test->out_dtype == BF16 ? 0.03 : 1e-5; /* one unit in bf16's last place of the largest */
@@ -167,14 +169,20 @@ static void check(const struct linear_kernel *kernel, const struct linear_case *
         memory_free(expected.data);
     }
     discard(&setting);
+    return accepted;
 }
 
 static void rows_agree_with_plain_c(void **state) {
-    for (size_t k = 0; linear_kernels[k] != reference(); k++)
+    for (size_t k = 0; linear_kernels[k] != reference(); k++) {
+        if (!row_is_ours(linear_kernels[k]->name)) continue;
+        size_t accepted = 0;
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-            check(linear_kernels[k], &cases[i], BF16, *state);
-            check(linear_kernels[k], &cases[i], F32, *state);
+            accepted += check(linear_kernels[k], &cases[i], BF16, *state);
+            accepted += check(linear_kernels[k], &cases[i], F32, *state);
         }
+        /* Where the processor has everything, every row must have been tried. */
+        if (isa_available() == ISA_AVX512BF16) assert_true(accepted > 0);
+    }
 }
 
 /* Inputs that bf16 can't hold are rounded to nearest, ties to even, before they are multiplied. */

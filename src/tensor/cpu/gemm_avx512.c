@@ -16,6 +16,8 @@ static void convert(const void *from, enum dtype dtype, size_t count, void *to) 
 static void winograd_input(size_t m, const void *const pixel[], enum dtype dtype, size_t channels, unsigned char *out, size_t stride) {
     if (m == 2)
         input_square(2, pixel, dtype, channels, out, DTYPE_F32, stride);
+    else if (m == 3)
+        input_square(3, pixel, dtype, channels, out, DTYPE_F32, stride);
     else
         input_square(4, pixel, dtype, channels, out, DTYPE_F32, stride);
 }

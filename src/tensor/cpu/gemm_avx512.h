@@ -77,51 +77,82 @@ static tile_function *const tiles[GEMM_TILE_ROWS][GEMM_PANEL / FLOATS] = {TILE_N
 
 /* ---- what happens to the sums ---- */
 
-struct finish_row {
-    const void *per_sample, *residual;
-    void *out;
+/* Rows of one sample. */
+struct finish_run {
+    const void *per_sample;
+    const unsigned char *residual;
+    unsigned char *out;
+    size_t residual_stride, out_stride; /* bytes */
+    size_t rows, column, columns;
+    const float *sums;
+    size_t stride;
 };
 
-static inline const void *view_row(const struct view *view, size_t sample, size_t rows, size_t place) {
-    if (!view->data) return NULL;
-    size_t at = (sample % view->samples * rows + place) * view->stride;
-    return (const unsigned char *)view->data + at * (view->dtype == DTYPE_BF16 ? 2 : 4);
-}
+static inline size_t view_bytes(const struct view *view) { return view->stride * (view->dtype == DTYPE_BF16 ? 2 : 4); }
 
-static inline void finish_one(const struct gemm_finish *finish, const struct finish_row *row, const float *sums, size_t column,
-                              size_t columns) {
-    for (size_t j = 0; j < columns; j += FLOATS) {
-        __mmask16 mask = mask_below(columns - j);
-        __m512 x = _mm512_loadu_ps(sums + j);
-        if (finish->bias) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, finish->bias + column + j));
-        if (finish->geglu) {
-            __m512 gate = _mm512_loadu_ps(sums + GEMM_PANEL / 2 + j);
-            if (finish->bias) gate = _mm512_add_ps(gate, _mm512_maskz_loadu_ps(mask, finish->bias + finish->columns + column + j));
-            x = _mm512_mul_ps(x, gelu_f32x16(gate));
+/* residual: whether there is one; special: geglu or an activation. Constants, like the formats, so that each gets a loop of its own. */
+__attribute__((always_inline)) static inline void finish_run(const struct gemm_finish *finish, const struct finish_run *run, bool special,
+                                                             bool residual, enum dtype residual_dtype, enum dtype out_dtype) {
+    __m512 base[GEMM_PANEL / FLOATS], gate_base[GEMM_PANEL / FLOATS];
+    for (size_t v = 0; v * FLOATS < run->columns; v++) {
+        size_t column = run->column + v * FLOATS;
+        __mmask16 mask = mask_below(run->columns - v * FLOATS);
+        base[v] = finish->bias ? _mm512_maskz_loadu_ps(mask, finish->bias + column) : _mm512_setzero_ps();
+        if (special && finish->geglu)
+            gate_base[v] = finish->bias ? _mm512_maskz_loadu_ps(mask, finish->bias + finish->columns + column) : _mm512_setzero_ps();
+        if (run->per_sample) base[v] = _mm512_add_ps(base[v], load_numbers(run->per_sample, finish->per_sample.dtype, column, mask));
+    }
+    const float *sums = run->sums;
+    const unsigned char *from = run->residual;
+    unsigned char *to = run->out;
+    for (size_t r = 0; r < run->rows; r++, sums += run->stride, from += run->residual_stride, to += run->out_stride) {
+        for (size_t v = 0; v * FLOATS < run->columns; v++) {
+            size_t column = run->column + v * FLOATS;
+            __mmask16 mask = mask_below(run->columns - v * FLOATS);
+            __m512 x = _mm512_add_ps(_mm512_loadu_ps(sums + v * FLOATS), base[v]);
+            if (special && finish->geglu)
+                x = _mm512_mul_ps(x, gelu_f32x16(_mm512_add_ps(_mm512_loadu_ps(sums + GEMM_PANEL / 2 + v * FLOATS), gate_base[v])));
+            if (residual) x = _mm512_add_ps(x, load_numbers(from, residual_dtype, column, mask));
+            if (special) x = activate_f32x16(x, finish->act);
+            store_numbers(to, out_dtype, column, mask, x);
         }
-        if (row->per_sample) x = _mm512_add_ps(x, load_numbers(row->per_sample, finish->per_sample.dtype, column + j, mask));
-        if (row->residual) x = _mm512_add_ps(x, load_numbers(row->residual, finish->residual.dtype, column + j, mask));
-        if (finish->act != ACT_NONE) x = activate_f32x16(x, finish->act);
-        store_numbers(row->out, finish->out.dtype, column + j, mask, x);
     }
 }
 
+static void finish_one_run(const struct gemm_finish *finish, const struct finish_run *run) {
+    enum dtype out = finish->out.dtype, residual = finish->residual.dtype;
+    bool has = finish->residual.data != NULL;
+    if (finish->geglu || finish->act != ACT_NONE)
+        finish_run(finish, run, true, has, residual, out);
+    else if (!has && out == DTYPE_BF16)
+        finish_run(finish, run, false, false, DTYPE_F32, DTYPE_BF16);
+    else if (!has)
+        finish_run(finish, run, false, false, DTYPE_F32, DTYPE_F32);
+    else if (residual == DTYPE_F32 && out == DTYPE_F32)
+        finish_run(finish, run, false, true, DTYPE_F32, DTYPE_F32);
+    else
+        finish_run(finish, run, false, true, residual, out);
+}
+
 /* Rows [first, first + rows) of the result from sums [rows][stride]. */
-static inline void finish_rows(const struct gemm_finish *finish, size_t first, size_t rows, size_t column, size_t columns,
-                               const float *sums, size_t stride) {
+static void finish_rows(const struct gemm_finish *finish, size_t first, size_t rows, size_t column, size_t columns, const float *sums,
+                        size_t stride) {
     size_t sample = first / finish->rows, place = first % finish->rows;
-    for (size_t r = 0; r < rows; r++) {
-        struct finish_row row = {
-            .per_sample = view_row(&finish->per_sample, sample, 1, 0),
-            .residual = view_row(&finish->residual, sample, finish->rows, place),
-            .out = (unsigned char *)finish->out.data +
-                   (sample * finish->rows + place) * finish->out.stride * (finish->out.dtype == DTYPE_BF16 ? 2 : 4),
-        };
-        finish_one(finish, &row, sums + r * stride, column, columns);
-        if (++place == finish->rows) {
-            place = 0;
-            sample++;
+    const struct view *per_sample = &finish->per_sample, *residual = &finish->residual, *out = &finish->out;
+    struct finish_run run = {.column = column, .columns = columns, .sums = sums, .stride = stride};
+    for (; rows > 0; rows -= run.rows, sample++, place = 0) {
+        run.rows = rows < finish->rows - place ? rows : finish->rows - place;
+        run.out_stride = view_bytes(out);
+        run.out = (unsigned char *)out->data + (sample * finish->rows + place) * run.out_stride;
+        if (residual->data) {
+            run.residual_stride = view_bytes(residual);
+            run.residual =
+                (const unsigned char *)residual->data + (sample % residual->samples * finish->rows + place) * run.residual_stride;
         }
+        if (per_sample->data)
+            run.per_sample = (const unsigned char *)per_sample->data + sample % per_sample->samples * view_bytes(per_sample);
+        finish_one_run(finish, &run);
+        run.sums += run.rows * stride;
     }
 }
 

@@ -6,10 +6,11 @@ extern const struct linear_kernel avx512bf16_linear;
 extern const struct linear_kernel avx512_linear;
 extern const struct linear_kernel onednn_linear;
 extern const struct linear_kernel ref_linear;
+extern const struct conv_kernel avx512bf16_winograd3;
 extern const struct conv_kernel avx512bf16_winograd2;
-extern const struct conv_kernel avx512bf16_winograd4;
-extern const struct conv_kernel avx512_winograd4;
 extern const struct conv_kernel avx512bf16_conv;
+extern const struct conv_kernel avx512_winograd4;
+extern const struct conv_kernel avx512_winograd2;
 extern const struct conv_kernel avx512_conv;
 extern const struct conv_kernel onednn_conv;
 extern const struct conv_kernel ref_conv;
@@ -26,7 +27,16 @@ extern const struct layer_norm_kernel ref_layer_norm;
 
 const struct linear_kernel *const linear_kernels[] = {&avx512bf16_linear, &avx512_linear, &onednn_linear, &ref_linear, NULL};
 const struct conv_kernel *const conv_kernels[] = {
-    &avx512bf16_winograd2, &avx512bf16_conv, &avx512bf16_winograd4, &avx512_winograd4, &avx512_conv, &onednn_conv, &ref_conv, NULL};
+    &avx512bf16_winograd3,
+    &avx512bf16_winograd2,
+    &avx512bf16_conv,
+    &avx512_winograd4,
+    &avx512_winograd2,
+    &avx512_conv,
+    &onednn_conv,
+    &ref_conv,
+    NULL,
+};
 const struct attention_kernel *const attention_kernels[] = {&avx512bf16_attention, &avx512_attention, &avx2_attention, &ref_attention, NULL};
 const struct group_norm_kernel *const group_norm_kernels[] = {&avx512_group_norm, &avx2_group_norm, &ref_group_norm, NULL};
 const struct layer_norm_kernel *const layer_norm_kernels[] = {&avx512_layer_norm, &avx2_layer_norm, &ref_layer_norm, NULL};

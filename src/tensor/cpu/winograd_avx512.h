@@ -5,13 +5,27 @@
 #include "tensor/cpu/vector_avx512.h"
 #include "tensor/cpu/winograd.h"
 
-/* B^T d: of 4 or 6 inputs as many. */
+/* B^T d: of m + 2 inputs as many. */
 __attribute__((always_inline)) static inline void input_transform(size_t m, const __m512 d[], __m512 out[]) {
     if (m == 2) {
         out[0] = _mm512_sub_ps(d[0], d[2]);
         out[1] = _mm512_add_ps(d[2], d[1]);
         out[2] = _mm512_sub_ps(d[2], d[1]);
         out[3] = _mm512_sub_ps(d[3], d[1]);
+        return;
+    }
+    if (m == 3) {
+        const __m512 near = _mm512_set1_ps(WINOGRAD_NEAR), far = _mm512_set1_ps(WINOGRAD_FAR);
+        const __m512 near2 = _mm512_set1_ps(WINOGRAD_NEAR * WINOGRAD_NEAR), far2 = _mm512_set1_ps(WINOGRAD_FAR * WINOGRAD_FAR);
+        const __m512 sum = _mm512_set1_ps(WINOGRAD_NEAR * WINOGRAD_NEAR + WINOGRAD_FAR * WINOGRAD_FAR);
+        const __m512 product = _mm512_set1_ps(WINOGRAD_NEAR * WINOGRAD_NEAR * WINOGRAD_FAR * WINOGRAD_FAR);
+        __m512 odd = _mm512_fnmadd_ps(far2, d[1], d[3]), even = _mm512_fnmadd_ps(far2, d[0], d[2]);
+        __m512 odd2 = _mm512_fnmadd_ps(near2, d[1], d[3]), even2 = _mm512_fnmadd_ps(near2, d[0], d[2]);
+        out[0] = _mm512_fmadd_ps(near, even, odd);
+        out[1] = _mm512_fnmadd_ps(near, even, odd);
+        out[2] = _mm512_fmadd_ps(far, even2, odd2);
+        out[3] = _mm512_fnmadd_ps(far, even2, odd2);
+        out[4] = _mm512_fmadd_ps(product, d[0], _mm512_fnmadd_ps(sum, d[2], d[4]));
         return;
     }
     const __m512 small = _mm512_set1_ps(WINOGRAD_SMALL), large = _mm512_set1_ps(WINOGRAD_LARGE);
@@ -26,8 +40,18 @@ __attribute__((always_inline)) static inline void input_transform(size_t m, cons
     out[5] = _mm512_fnmadd_ps(middle, d[3], _mm512_add_ps(d[1], d[5]));
 }
 
-/* A^T s: of 4 or 6 sums 2 or 4 results. */
+/* A^T s: of m + 2 sums m results. */
 __attribute__((always_inline)) static inline void output_transform(size_t m, const __m512 s[], __m512 out[]) {
+    if (m == 3) {
+        const __m512 near = _mm512_set1_ps(WINOGRAD_NEAR), far = _mm512_set1_ps(WINOGRAD_FAR);
+        const __m512 near2 = _mm512_set1_ps(WINOGRAD_NEAR * WINOGRAD_NEAR), far2 = _mm512_set1_ps(WINOGRAD_FAR * WINOGRAD_FAR);
+        __m512 even = _mm512_add_ps(s[0], s[1]), odd = _mm512_sub_ps(s[0], s[1]);
+        __m512 even2 = _mm512_add_ps(s[2], s[3]), odd2 = _mm512_sub_ps(s[2], s[3]);
+        out[0] = _mm512_add_ps(even, even2);
+        out[1] = _mm512_fmadd_ps(near, odd, _mm512_mul_ps(far, odd2));
+        out[2] = _mm512_fmadd_ps(near2, even, _mm512_fmadd_ps(far2, even2, s[4]));
+        return;
+    }
     __m512 plus = _mm512_add_ps(s[1], s[2]), minus = _mm512_sub_ps(s[1], s[2]);
     if (m == 2) {
         out[0] = _mm512_add_ps(s[0], plus);
@@ -94,6 +118,8 @@ __attribute__((always_inline)) static inline void output_square(size_t m, const 
 static void winograd_output(size_t m, const float *sums, size_t stride, size_t columns, float *out) {
     if (m == 2)
         output_square(2, sums, stride, columns, out);
+    else if (m == 3)
+        output_square(3, sums, stride, columns, out);
     else
         output_square(4, sums, stride, columns, out);
 }

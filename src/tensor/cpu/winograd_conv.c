@@ -38,11 +38,12 @@ static size_t round_up(size_t bytes) { return blocks_of(bytes, 64) * 64; }
 /* An odd number of cache lines: the same place at all points must not fall into the same set of a cache. */
 static size_t round_up_odd(size_t bytes) { return (blocks_of(bytes, 64) | 1) * 64; }
 
-/* Blocks large enough that a weight that is read once serves many squares, and as many for each thread. */
-static void share_out(struct layout *layout, size_t m, size_t threads) {
-    size_t most = m == 2 ? 96 : 64, fewest = 24;
+/* Blocks of as many squares as leave a panel's sums in the L2 cache, and as many blocks for each thread. */
+static void share_out(struct layout *layout, const struct gemm_engine *engine, size_t points, size_t threads) {
+    enum { SUMS = 400 << 10, FEWEST = 24 };
+    size_t most = SUMS / (points * engine->panel * sizeof(float));
     layout->blocks = blocks_of(blocks_of(layout->tiles, most), threads) * threads;
-    if (blocks_of(layout->tiles, layout->blocks) < fewest) layout->blocks = blocks_of(layout->tiles, fewest);
+    if (blocks_of(layout->tiles, layout->blocks) < FEWEST) layout->blocks = blocks_of(layout->tiles, FEWEST);
     layout->block = blocks_of(layout->tiles, layout->blocks);
     layout->blocks = blocks_of(layout->tiles, layout->block);
     layout->group = layout->panels;
@@ -56,7 +57,7 @@ static struct layout layout_of(const struct gemm_engine *engine, const struct co
     size_t points = (m + 2) * (m + 2);
     layout.tiles = shape->samples * layout.tiles_y * layout.tiles_x;
     layout.panels = gemm_panels(engine, shape->out, false);
-    share_out(&layout, m, threads);
+    share_out(&layout, engine, points, threads);
     layout.part[0] = gemm_units(engine, shape->c) * GEMM_UNIT_BYTES;
     layout.part[1] = gemm_units(engine, shape->c2) * GEMM_UNIT_BYTES;
     layout.row = layout.part[0] + layout.part[1];
@@ -65,7 +66,7 @@ static struct layout layout_of(const struct gemm_engine *engine, const struct co
     layout.zeros = round_up((shape->c > shape->c2 ? shape->c : shape->c2) * sizeof(float));
     layout.axes = round_up((layout.axis_y + layout.axis_x) * sizeof(ptrdiff_t));
     layout.inputs = round_up_odd(layout.block * layout.row);
-    layout.sums = round_up_odd(layout.block * layout.group * engine->panel * sizeof(float));
+    layout.sums = round_up_odd(layout.block * engine->panel * sizeof(float));
     layout.pointers = round_up((layout.block > points ? layout.block : points) * sizeof(void *));
     return layout;
 }
@@ -84,8 +85,11 @@ static const char *accepts(const struct gemm_engine *engine, const struct conv_s
     if (shape->compute != engine->dtype) return "another number format is asked for";
     if (shape->kh != 3 || shape->kw != 3 || shape->stride != 1) return "the kernel is not 3x3 with stride 1";
     if (shape->out < engine->vector || shape->c + shape->c2 < engine->vector) return "too few channels to be worth the transforms";
-    size_t tiles = shape->samples * blocks_of(shape->out_h, m) * blocks_of(shape->out_w, m);
-    if (tiles < 24) return "the picture is too small for the transformed weights to pay";
+    /* The transformed weights are two to four times as many. */
+    enum { FEWEST = 96 };
+    size_t tiles_y = blocks_of(shape->out_h, m), tiles_x = blocks_of(shape->out_w, m);
+    if (shape->samples * tiles_y * tiles_x < FEWEST) return "the picture is too small for the transformed weights to pay";
+    if (tiles_y * m * tiles_x * m * 100 > shape->out_h * shape->out_w * 115) return "too much of the squares would lie outside the picture";
     return NULL;
 }
 
@@ -137,25 +141,22 @@ static void transform_inputs(const struct winograd_task *task, size_t first, siz
     }
 }
 
-/* Sums of panel `panel` at point `point`: [count][columns of the panel]. */
-static float *sums_of(const struct winograd_task *task, float *sums, size_t point, size_t panel, size_t count) {
-    return sums + point * (task->layout.sums / sizeof(float)) + panel % task->layout.group * count * task->engine->panel;
-}
-
-static void multiply(const struct winograd_task *task, size_t count, size_t first_panel, size_t end_panel, const unsigned char *inputs,
-                     float *sums, const unsigned char **row) {
-    size_t units = task->layout.row / GEMM_UNIT_BYTES, unit_bytes = GEMM_UNIT_BYTES;
-    struct gemm_block block = {
-        .a = {.row = row, .capacity = count, .segments = 1, .parts = 1, .units = {units, 0}}, .rows = count, .finish = NULL};
+/* Sums of one panel at all points: [points][count][columns of the panel]. */
+static void multiply(const struct winograd_task *task, size_t count, size_t panel, const unsigned char *inputs, float *sums,
+                     const unsigned char **row) {
+    size_t units = task->layout.row / GEMM_UNIT_BYTES, columns = gemm_panel_columns(task->engine, task->shape->out, false, panel);
+    const unsigned char *weight =
+        (const unsigned char *)task->operands->weight + panel * task->points * task->engine->panel * units * GEMM_UNIT_BYTES;
     for (size_t point = 0; point < task->points; point++) {
         for (size_t i = 0; i < count; i++) row[i] = inputs + point * task->layout.inputs + i * task->layout.row;
-        for (size_t panel = first_panel; panel < end_panel; panel++) {
-            block.panel_columns = gemm_panel_columns(task->engine, task->shape->out, false, panel);
-            block.panel = (const unsigned char *)task->operands->weight +
-                          (panel * task->points * task->engine->panel + point * block.panel_columns) * units * unit_bytes;
-            block.sums = sums_of(task, sums, point, panel, count);
-            task->engine->block(&block);
-        }
+        struct gemm_block block = {
+            .a = {.row = row, .capacity = count, .segments = 1, .parts = 1, .units = {units, 0}},
+            .rows = count,
+            .panel = weight + point * columns * units * GEMM_UNIT_BYTES,
+            .panel_columns = columns,
+            .sums = sums + point * (task->layout.sums / sizeof(float)),
+        };
+        task->engine->block(&block);
     }
 }
 
@@ -183,12 +184,12 @@ static void run_task(void *context, size_t number, size_t thread) {
     float *sums = (float *)(void *)(inputs + task->points * layout->inputs);
     void *pointers = (unsigned char *)sums + task->points * layout->sums;
     transform_inputs(task, first, count, inputs, pointers);
-    multiply(task, count, first_panel, end_panel, inputs, sums, pointers);
-    for (size_t i = 0; i < count; i++) {
-        struct square square = square_of(task, first + i);
-        for (size_t panel = first_panel; panel < end_panel; panel++) {
-            size_t columns = gemm_panel_columns(task->engine, task->shape->out, false, panel);
-            finish_square(task, &square, sums_of(task, sums, 0, panel, count) + i * columns, panel);
+    for (size_t panel = first_panel; panel < end_panel; panel++) {
+        size_t columns = gemm_panel_columns(task->engine, task->shape->out, false, panel);
+        multiply(task, count, panel, inputs, sums, pointers);
+        for (size_t i = 0; i < count; i++) {
+            struct square square = square_of(task, first + i);
+            finish_square(task, &square, sums + i * columns, panel);
         }
     }
 }
@@ -247,5 +248,6 @@ static void run(const struct gemm_engine *engine, const struct conv_shape *shape
                                                      .run = run_##engine##_##m}
 
 WINOGRAD_ROW(avx512bf16, 2, "bf16 64 winograd2");
-WINOGRAD_ROW(avx512bf16, 4, "bf16 64 winograd4");
+WINOGRAD_ROW(avx512bf16, 3, "bf16 64 winograd3");
+WINOGRAD_ROW(avx512, 2, "f32 64 winograd2");
 WINOGRAD_ROW(avx512, 4, "f32 64 winograd4");
