@@ -15,6 +15,7 @@ check() {
     if "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED: $name"; tail -20 "$work/err" | sed 's/^/    /'; fi
 }
 start() {
+    : >"$work/out" # the last server's address must not be taken for the new one's
     "$program" serve --listen 127.0.0.1:0 --data "$work/data" --model "$tiny" --no-safety --dtype f32 --threads 1 >"$work/out" 2>>"$work/err" &
     server=$!
     for _ in $(seq 200); do grep -q '^listening on' "$work/out" && break; sleep 0.05; done
