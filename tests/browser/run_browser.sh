@@ -10,7 +10,7 @@ if [ -z "$chromium" ] || ! command -v npm >/dev/null; then
     exit 77
 fi
 if [ ! -d node_modules/playwright-core ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
-    npm ci --no-audit --no-fund --silent || exit 1
+    npm ci --no-audit --no-fund --loglevel=error || exit 1
 fi
 
 work=$(mktemp -d)
