@@ -36,7 +36,12 @@ wait_for() { # wait_for ID STATUS SECONDS
     for _ in $(seq $(($3 * 10))); do [ "$(status "$1")" = "$2" ] && return 0; sleep 0.1; done
     return 1
 }
-worker() { pgrep -P $server | head -1; }
+worker() { # the server's child, without procps
+    local file process parent
+    for file in /proc/[0-9]*/stat; do
+        read -r process _ _ parent _ 2>/dev/null <"$file" && [ "$parent" = "$server" ] && echo "$process" && return
+    done
+}
 
 start
 check "healthz answers 200" test "$(curl -s -o /dev/null -w '%{http_code}' "$url/healthz")" = 200
