@@ -189,9 +189,12 @@ static json_t *schemas_of(const char *model_name) {
 json_t *openapi_document(const struct request *request) {
     char server[600];
     snprintf(server, sizeof server, "%s/v1", request->base);
-    return json_pack("{s:s,s:{s:s,s:s,s:s},s:[{s:s}],s:o,s:{s:o,s:{s:{s:s,s:s}}}}", "openapi", "3.0.3", "info", "title", "inpaintd",
-                     "version", "1.0.0", "description",
-                     "Predictions of a Stable Diffusion inpainting model. Every path works with and without /v1.", "servers", "url", server,
-                     "paths", paths_of(), "components", "schemas", schemas_of(request->service->options->model_name), "securitySchemes",
-                     "token", "type", "http", "scheme", "bearer");
+    json_t *document =
+        json_pack("{s:s,s:{s:s,s:s,s:s},s:[{s:s}],s:o,s:{s:o,s:{s:{s:s,s:s}}}}", "openapi", "3.0.3", "info", "title", "inpaintd", "version",
+                  "1.0.0", "description", "Predictions of a Stable Diffusion inpainting model. Every path works with and without /v1.",
+                  "servers", "url", server, "paths", paths_of(), "components", "schemas", schemas_of(request->service->options->model_name),
+                  "securitySchemes", "token", "type", "http", "scheme", "bearer");
+    const char *hints = request->service->options->hints;
+    if (hints != NULL) set(document, "x-hints", json_loads(hints, 0, NULL));
+    return document;
 }

@@ -225,12 +225,10 @@ bool answer_blob(struct request *request, const char *blob, const char *type, co
     int descriptor;
     size_t size;
     int64_t modified;
-    struct error error;
+    struct error error = {.code = ERROR_NONE};
     char tag[112], date[64], range_text[80];
-    if (!blob_name_valid(blob) || !blob_open(request->service->blobs, blob, &descriptor, &size, &modified, &error)) {
-        if (blob_name_valid(blob) && error.code != ERROR_NOT_FOUND) return answer_error(request, &error);
-        return answer_problem(request, 404, NULL, "File not found");
-    }
+    if (!blob_open(request->service->blobs, blob, &descriptor, &size, &modified, &error))
+        return error.code == ERROR_NOT_FOUND ? answer_problem(request, 404, NULL, "File not found") : answer_error(request, &error);
     snprintf(tag, sizeof tag, "\"%s\"", blob);
     http_date(modified, date);
     const char *if_range = request_header(request, "If-Range");

@@ -13,8 +13,8 @@ static bool is_ours(const struct request *request) {
 
 /* cog_version must be above 0.3.9: one client turns the outputs of older ones into a generator. */
 static json_t *version_json(size_t index) {
-    static const char *const created[] = {"2023-01-15T12:00:00.000000Z", "2022-12-05T12:00:00.000000Z"};
-    return json_pack("{s:s,s:s,s:s,s:o}", "id", version_ids[index], "created_at", created[index], "cog_version", "0.6.1", "openapi_schema",
+    const char *created = index == 0 ? "2023-01-15T12:00:00.000000Z" : "2022-12-05T12:00:00.000000Z";
+    return json_pack("{s:s,s:s,s:s,s:o}", "id", version_ids[index], "created_at", created, "cog_version", "0.6.1", "openapi_schema",
                      input_openapi_schema());
 }
 

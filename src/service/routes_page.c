@@ -6,7 +6,8 @@
 #include <string.h>
 
 static const struct web_asset *find(const char *path) {
-    if (strcmp(path, "/") == 0 || strncmp(path, "/p/", 3) == 0) path = "/index.html"; /* /p/ID shows a prediction */
+    if (strcmp(path, "/") == 0 || (strncmp(path, "/p/", 3) == 0 && strchr(path + 3, '/') == NULL))
+        path = "/index.html"; /* /p/ID shows a prediction */
     for (const struct web_asset *asset = web_assets; asset->path != NULL; asset++)
         if (strcmp(asset->path, path) == 0) return asset;
     return NULL;

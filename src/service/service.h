@@ -12,6 +12,7 @@ struct service_options {
     const char *store_url, *blobs_url;
     const char *public_url;                      /* base of all URLs that we emit, or NULL: from the request */
     const char *model_name;                      /* "andreasjansson/stable-diffusion-inpainting" */
+    const char *hints;                           /* a JSON object with the model's own defaults for the page, or NULL */
     size_t body_bytes;                           /* most bytes of a JSON body: 32 MB */
     int wait_seconds;                            /* most seconds of Prefer: wait: 60 */
     int retention_seconds;                       /* inputs, outputs, logs removed after this; 0 = never */

@@ -1,5 +1,10 @@
 /* What every part of the service shares: the doors to the store and the threads. Filled in once by
- * service_run() and constant from then on. */
+ * service_run() and constant from then on.
+ *
+ * Threads: two of libmicrohttpd's that poll (epoll) and never block; HANDLER_THREADS that handle
+ * requests, whose connections are suspended meanwhile; the hub, which sleeps until the store changes
+ * and wakes waits and streams (suspended connections too); two for webhooks; and the caller of
+ * service_run(), which looks after what is overdue. */
 #ifndef SERVICE_STATE_H
 #define SERVICE_STATE_H
 

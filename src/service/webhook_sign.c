@@ -7,11 +7,13 @@
 
 bool webhook_secret_create(char secret[WEBHOOK_SECRET_SIZE], struct error *error) {
     unsigned char key[WEBHOOK_KEY_BYTES];
+    char encoded[sodium_base64_ENCODED_LEN(WEBHOOK_KEY_BYTES, sodium_base64_VARIANT_ORIGINAL)];
     if (sodium_init() < 0) return error_set(error, ERROR_INTERNAL, "libsodium could not be started");
     randombytes_buf(key, sizeof key);
-    memcpy(secret, "whsec_", 6);
-    sodium_bin2base64(secret + 6, WEBHOOK_SECRET_SIZE - 6, key, sizeof key, sodium_base64_VARIANT_ORIGINAL);
+    sodium_bin2base64(encoded, sizeof encoded, key, sizeof key, sodium_base64_VARIANT_ORIGINAL);
+    snprintf(secret, WEBHOOK_SECRET_SIZE, "whsec_%s", encoded);
     sodium_memzero(key, sizeof key);
+    sodium_memzero(encoded, sizeof encoded);
     return true;
 }
 
