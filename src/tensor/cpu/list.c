@@ -18,9 +18,11 @@ extern const struct attention_kernel avx512bf16_attention;
 extern const struct attention_kernel avx512_attention;
 extern const struct attention_kernel avx2_attention;
 extern const struct attention_kernel ref_attention;
+extern const struct group_norm_kernel avx512bf16_group_norm;
 extern const struct group_norm_kernel avx512_group_norm;
 extern const struct group_norm_kernel avx2_group_norm;
 extern const struct group_norm_kernel ref_group_norm;
+extern const struct layer_norm_kernel avx512bf16_layer_norm;
 extern const struct layer_norm_kernel avx512_layer_norm;
 extern const struct layer_norm_kernel avx2_layer_norm;
 extern const struct layer_norm_kernel ref_layer_norm;
@@ -37,6 +39,9 @@ const struct conv_kernel *const conv_kernels[] = {
     &ref_conv,
     NULL,
 };
-const struct attention_kernel *const attention_kernels[] = {&avx512bf16_attention, &avx512_attention, &avx2_attention, &ref_attention, NULL};
-const struct group_norm_kernel *const group_norm_kernels[] = {&avx512_group_norm, &avx2_group_norm, &ref_group_norm, NULL};
-const struct layer_norm_kernel *const layer_norm_kernels[] = {&avx512_layer_norm, &avx2_layer_norm, &ref_layer_norm, NULL};
+const struct attention_kernel *const attention_kernels[] = {&avx512bf16_attention, &avx512_attention, &avx2_attention, &ref_attention,
+                                                            NULL};
+const struct group_norm_kernel *const group_norm_kernels[] = {&avx512bf16_group_norm, &avx512_group_norm, &avx2_group_norm, &ref_group_norm,
+                                                              NULL};
+const struct layer_norm_kernel *const layer_norm_kernels[] = {&avx512bf16_layer_norm, &avx512_layer_norm, &avx2_layer_norm, &ref_layer_norm,
+                                                              NULL};
