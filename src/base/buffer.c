@@ -3,6 +3,7 @@
 #include "base/memory.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,7 +33,8 @@ static bool reserve(struct buffer *buffer, size_t more) {
     size_t need = buffer->length + more + 1;
     if (need <= buffer->capacity) return true;
     size_t capacity = buffer->capacity ? buffer->capacity : 64;
-    while (capacity < need) capacity = capacity > need / 2 ? need : capacity * 2;
+    while (capacity < need) capacity = capacity > SIZE_MAX / 2 ? need : capacity * 2;
+    if (capacity > buffer->maximum + 1 && buffer->maximum < SIZE_MAX) capacity = buffer->maximum + 1;
     char *data = memory_resize(buffer->data, capacity);
     if (!data) return fail(buffer);
     buffer->data = data;

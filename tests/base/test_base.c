@@ -70,6 +70,18 @@ static void utf8_is_judged_as_the_rfc_says(void **state) {
         assert_int_equal(utf8_valid(cases[i].bytes, strlen(cases[i].bytes)), cases[i].valid);
 }
 
+/* Many small appends cost few allocations, however large the buffer has become. */
+static void buffers_grow_by_doubling(void **state) {
+    (void)state;
+    struct buffer buffer;
+    buffer_init(&buffer, 1000000);
+    memory_fail_at(0, 0);
+    for (int i = 0; i < 1000000; i++) assert_true(buffer_append(&buffer, "x", 1));
+    assert_true(memory_calls() < 30);
+    assert_false(buffer_append(&buffer, "x", 1));
+    buffer_free(&buffer);
+}
+
 static void buffers_keep_their_maximum(void **state) {
     (void)state;
     struct buffer buffer;
@@ -166,13 +178,10 @@ static void files_are_old_or_new(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(errors_say_what_and_where),
-        cmocka_unit_test(long_messages_end_between_characters),
-        cmocka_unit_test(utf8_is_judged_as_the_rfc_says),
-        cmocka_unit_test(buffers_keep_their_maximum),
-        cmocka_unit_test(times_read_back),
-        cmocka_unit_test(numbers_are_whole_or_refused),
-        cmocka_unit_test(a_pool_runs_every_task_once),
+        cmocka_unit_test(errors_say_what_and_where),      cmocka_unit_test(long_messages_end_between_characters),
+        cmocka_unit_test(utf8_is_judged_as_the_rfc_says), cmocka_unit_test(buffers_keep_their_maximum),
+        cmocka_unit_test(buffers_grow_by_doubling),       cmocka_unit_test(times_read_back),
+        cmocka_unit_test(numbers_are_whole_or_refused),   cmocka_unit_test(a_pool_runs_every_task_once),
         cmocka_unit_test(files_are_old_or_new),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

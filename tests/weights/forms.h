@@ -183,7 +183,7 @@ static inline void form_pickle(const struct form *form, bool training, struct bu
 }
 
 struct form_member {
-    char name[32];
+    char name[48];
     size_t place, size;
 };
 
