@@ -8,7 +8,7 @@ import { createTools } from "./canvas/tools.js";
 import { createInput } from "./canvas/input.js";
 import { createUndo, pack, unpack } from "./canvas/undo.js";
 import { openPhoto, decode } from "./canvas/photo.js";
-import { inputSchema } from "./form.js";
+import { ofDocument } from "./form.js";
 import { createCompare } from "./compare.js";
 import { createResults } from "./results.js";
 import { createPainting } from "./painting.js";
@@ -231,7 +231,7 @@ export async function startEditor(parts) {
   $("#soft").value = brush.soft * 100;
   app.code.show();
   app.tool("brush");
-  api.openapi().then((document) => app.form.build(inputSchema(document)), () => {}); // without it: what the form knows by itself
+  api.openapi().then((document) => app.form.build(...ofDocument(document)), () => {}); // without it: what the form knows by itself
   const entries = await app.history.load();
   return {
     open: openBlob, sample: openSample, paint: () => app.painting.start(), settingsChanged: app.code.show,

@@ -1,12 +1,12 @@
 // The settings, made from the input schema in /openapi.json: every field of the model gets a control,
 // known ones in plain words (strings.js), others in the schema's own.
-import { make, icon, store } from "./dom.js";
+import { $, make, icon, store } from "./dom.js";
 import { say, words } from "./strings.js";
 
 // Made by the page itself, elsewhere.
 const ELSEWHERE = ["prompt", "image", "mask"];
-// The bundled model's best. A field's own default counts where nothing is said here.
-const BEST = { num_inference_steps: 20, guidance_scale: 4, area: "auto", size: 256 };
+// Of the page's own two settings; a model's hints say otherwise.
+const SIZE = 512;
 const SIZES = [256, 384, 512, 768, 1024, 0];
 // Comfortable ends of a slider; the number beside it takes the schema's whole range.
 const COMFORT = { num_inference_steps: 100 };
@@ -21,15 +21,21 @@ const FALLBACK = {
   invert_mask: { type: "boolean", default: false },
 };
 
-export const inputSchema = (document) => document.components?.schemas?.Input?.properties;
+// build()'s arguments from /openapi.json.
+export const ofDocument = (document) => [document.components?.schemas?.Input?.properties, document["x-hints"]];
 
 export function createForm(root, changed) {
   let properties = FALLBACK;
+  let hints = {}; // {size, input: {field: default}, words} as the model has them
   let values = { ...store.get("settings", {}) };
   let keepSeed = store.get("keepSeed", false);
   const controls = {}; // name -> show(value)
 
-  const fallback = (name) => BEST[name] ?? properties[name]?.default ?? null;
+  const fallback = (name) => {
+    if (name === "area") return "auto";
+    if (name === "size") return Number.isInteger(hints.size) ? hints.size : SIZE;
+    return hints.input?.[name] ?? properties[name]?.default ?? null;
+  };
   const value = (name) => values[name] ?? fallback(name);
   const set = (name, next) => {
     if (next === null || next === fallback(name)) delete values[name];
@@ -40,7 +46,7 @@ export function createForm(root, changed) {
   };
 
   const title = (name, schema) => (words[`field.${name}`] ? say(`field.${name}`) : schema.title ?? name);
-  const note = (name, schema) => (words[`field.${name}.note`] ? say(`field.${name}.note`) : schema.description ?? "");
+  const note = (name, schema) => (words[`field.${name}.note`] ? say(`field.${name}.note`, { n: fallback(name) }) : schema.description ?? "");
   function field(name, label, text, ...inputs) {
     const id = `f-${name}`;
     return make("div", { class: "field" }, make("label", { for: id, text: label }), make("div", { class: "inputs" }, ...inputs),
@@ -116,16 +122,19 @@ export function createForm(root, changed) {
     return textField(name, schema);
   }
 
-  function build(next = FALLBACK) {
-    if (root.firstChild && JSON.stringify(next) === JSON.stringify(properties)) return;
+  function build(next = FALLBACK, nextHints = {}) {
+    if (root.firstChild && JSON.stringify([next, nextHints]) === JSON.stringify([properties, hints])) return;
     properties = next;
+    hints = nextHints;
+    const sizes = [...new Set([...SIZES, fallback("size")])].sort((a, b) => (a || Infinity) - (b || Infinity));
+    $("#words").replaceChildren(...(Array.isArray(hints.words) ? hints.words : []).map((value) => make("option", { value })));
     const names = Object.keys(properties).filter((name) => !ELSEWHERE.includes(name))
       .sort((a, b) => (properties[a]["x-order"] ?? 99) - (properties[b]["x-order"] ?? 99));
     // What most people want first is first; a yes or no is last.
     const first = names.filter((name) => properties[name].type !== "boolean"), last = names.filter((name) => properties[name].type === "boolean");
     root.replaceChildren(
       choiceField("area", say("form.area"), say("form.area.note"), [["auto", say("form.area.auto")], ["whole", say("form.area.whole")]]),
-      choiceField("size", say("form.size"), say("form.size.note"), SIZES.map((n) => [n, n ? say("form.size.pixels", { n }) : say("form.size.full")])),
+      choiceField("size", say("form.size"), say("form.size.note", { n: fallback("size") }), sizes.map((n) => [n, n ? say("form.size.pixels", { n }) : say("form.size.full")])),
       ...[...first, ...last].map((name) => control(name, properties[name])),
       make("div", { class: "row" },
         make("button", { type: "button", id: "reset", text: say("form.reset"), on: { click: reset } }),
@@ -139,7 +148,7 @@ export function createForm(root, changed) {
     root.replaceChildren();
     store.remove("settings");
     store.set("keepSeed", false);
-    build(properties);
+    build(properties, hints);
     changed();
   }
 

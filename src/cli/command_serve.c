@@ -1,6 +1,8 @@
 /* inpaintd serve: the service in this process, workers as children; they meet only in the store. */
+#include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/data_folder.h"
+#include "cli/hints.h"
 #include "cli/options.h"
 #include "cli/supervisor.h"
 #include "service/service.h"
@@ -45,12 +47,14 @@ static bool serve(const struct serve_settings *settings, const struct data_folde
     const char *arguments[WORKER_ARGUMENTS];
     char threads[24];
     worker_arguments(settings, data, threads, arguments);
+    char *hints = hints_read(settings->model);
     const struct service_options service = {
         .listen = settings->listen,
         .store_url = data->store,
         .blobs_url = data->blobs,
         .public_url = settings->public_url,
         .model_name = "andreasjansson/stable-diffusion-inpainting",
+        .hints = hints,
         .body_bytes = (size_t)32 << 20,
         .wait_seconds = (int)settings->wait,
         .retention_seconds = (int)settings->retention,
@@ -67,12 +71,15 @@ static bool serve(const struct serve_settings *settings, const struct data_folde
     struct listener listener = {settings->tls_certificate ? "https" : "http", settings->listen,
                                 colon ? (size_t)(colon - settings->listen) : strlen(settings->listen)};
     struct supervisor *supervisor = NULL;
-    if (settings->workers > 0 && !supervisor_start((char *const *)arguments, (int)settings->workers, &interrupted, &supervisor, error))
+    if (settings->workers > 0 && !supervisor_start((char *const *)arguments, (int)settings->workers, &interrupted, &supervisor, error)) {
+        memory_free(hints);
         return false;
+    }
     bool fine = service_run(&service, &interrupted, announce, &listener, error);
     interrupted = 1; /* no more workers are started */
     *worker_code = supervisor_failed(supervisor);
     supervisor_end(supervisor);
+    memory_free(hints);
     return fine;
 }
 

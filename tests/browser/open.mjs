@@ -89,3 +89,28 @@ test("a phone offers its camera; a desktop does not", async () => {
   assert.ok(!(await desktop.isVisible("#welcome-camera")));
   await desktop.done();
 });
+
+test("the model's own hints: its size, steps and words; without them Stable Diffusion's", async () => {
+  const page = await visit();
+  await openPlain(page);
+  await page.waitForFunction(() => document.querySelector("#f-num_inference_steps").value === "20");
+  assert.equal(await page.inputValue("#f-size"), "256");
+  assert.equal(await page.inputValue("#f-guidance_scale"), "4");
+  assert.match(await page.textContent("#f-size-note"), /best at 256 pixels/);
+  const words = await page.$$eval("#words option", (all) => all.map((one) => one.value));
+  assert.ok(words.length > 70 && words.includes("a red apple"));
+  await page.done();
+
+  const other = await visit();
+  await other.route("**/openapi.json", async (route) => {
+    const document = await (await route.fetch()).json();
+    delete document["x-hints"];
+    await route.fulfill({ json: document });
+  });
+  await Promise.all([other.waitForResponse("**/openapi.json"), openPlain(other)]);
+  for (const [name, value] of [["num_inference_steps", "50"], ["guidance_scale", "7.5"], ["size", "512"]]) {
+    assert.equal(await other.inputValue(`#f-${name}`), value, name);
+  }
+  assert.equal(await other.locator("#words option").count(), 0);
+  await other.done();
+});
