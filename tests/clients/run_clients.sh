@@ -62,7 +62,10 @@ npm_client() ( # a subshell: it changes folder
     cp "$here/$1/package.json" "$here/$1/client.mjs" "$folder/"
     cd "$folder" || return
     cmp -s package.json installed.json || { npm install --no-audit --no-fund --loglevel=error && cp package.json installed.json; } || return 77
-    timeout 240 node client.mjs
+    # The client's webhook check uses a global `crypto`, which Node 18 (Debian 12's) only has on request.
+    local flags=()
+    [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 19 ] || flags=(--experimental-global-webcrypto)
+    timeout 240 node "${flags[@]}" client.mjs
 )
 
 # A virtual environment with a folder's requirements.
@@ -80,6 +83,10 @@ python_client() {
 go_client() {
     mkdir -p "$cache/$1"
     cp "$here/$1/"go.mod "$here/$1/"go.sum "$here/$1/"*.go "$cache/$1/"
+    # The library needs Go 1.21; Debian 12 has 1.19.
+    local version
+    version=$(go env GOVERSION | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
+    [ "${version:-0}" -ge 21 ] || { echo "this Go is 1.$version, the client needs 1.21"; return 77; }
     (cd "$cache/$1" && go mod download) || return 77
     (cd "$cache/$1" && go build -o client . && timeout 240 ./client)
 }
