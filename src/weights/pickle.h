@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "tensor/tensor.h"
 
-enum { PICKLE_BYTES_MAX = 32 << 20 };
+enum { PICKLE_BYTES_MAX = 8 << 20 }; /* twenty times what a large checkpoint takes */
 
 enum pickle_kind {
     PICKLE_NONE,
