@@ -21,6 +21,7 @@ static const struct group_norm_case cases[] = {
     {.samples = 1, .x_samples = 1, .x2_samples = 1, .rows = 16, .c = 1280, .c2 = 1280, .groups = 32, .silu = true},
     {.samples = 1, .x_samples = 1, .rows = 1200, .c = 33, .groups = 3, .silu = true},
     {.samples = 1, .x_samples = 1, .rows = 20001, .c = 4, .groups = 2, .silu = true, .extra = 1},
+    {.samples = 1, .x_samples = 1, .x2_samples = 1, .rows = 66000, .c = 70, .c2 = 58, .groups = 32, .silu = true}, /* past the caches */
     {.samples = 1, .x_samples = 1, .rows = 1500, .c = 48, .groups = 4, .mean = 100},
     {.samples = 1, .x_samples = 1, .rows = 70, .c = 513, .groups = 1, .mean = -3000, .silu = true},
 };

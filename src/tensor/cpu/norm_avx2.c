@@ -11,6 +11,12 @@ static inline vector vector_load(const void *row, enum dtype dtype, size_t first
 static inline void vector_store(void *row, enum dtype dtype, size_t first, size_t count, vector x) {
     store_numbers(row, dtype, first, count, x);
 }
+static inline void vector_stream(void *row, enum dtype dtype, size_t first, vector x) {
+    if (dtype == DTYPE_BF16)
+        _mm_stream_si128((__m128i *)(void *)((uint16_t *)row + first), narrow_bf16(x));
+    else
+        _mm256_stream_ps((float *)row + first, x);
+}
 static inline vector vector_silu(vector x) { return sigmoid_times_f32x8(x, 1.0f); }
 static inline vector vector_silu_bf16(vector x) { return vector_silu(x); }
 

@@ -14,6 +14,12 @@ static inline vector vector_load(const void *row, enum dtype dtype, size_t first
 static inline void vector_store(void *row, enum dtype dtype, size_t first, size_t count, vector x) {
     store_numbers(row, dtype, first, mask_below(count), x);
 }
+static inline void vector_stream(void *row, enum dtype dtype, size_t first, vector x) {
+    if (dtype == DTYPE_BF16)
+        _mm256_stream_si256((__m256i *)(void *)((uint16_t *)row + first), narrow_bf16(x));
+    else
+        _mm512_stream_ps((float *)row + first, x);
+}
 static inline vector vector_silu(vector x) { return sigmoid_times_f32x16(x, 1.0f); }
 
 /* Relative error below 2e-4, a tenth of bf16's rounding: the cubic for 2^f of flash_avx512bf16.c and an estimate of the

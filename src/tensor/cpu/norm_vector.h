@@ -9,6 +9,7 @@
  *   vector, FLOATS                   the type, and how many numbers it holds
  *   vector_all(), vector_multiply_add()
  *   vector_load(), vector_store()    of a row in either format; of the last numbers only `count`
+ *   vector_stream()                  a whole vector, aligned, past the caches
  *   vector_silu(), vector_silu_bf16() the latter as exactly as bf16 deserves */
 #ifndef TENSOR_CPU_NORM_VECTOR_H
 #define TENSOR_CPU_NORM_VECTOR_H
@@ -28,7 +29,15 @@ enum {
     CHAINS = 4,
 };
 
+/* Results of more bytes leave the caches before anybody reads them: better not to fetch their lines at all. */
+#define STREAM_BYTES ((size_t)16 << 20)
+
 #define ALWAYS_INLINE __attribute__((always_inline)) static inline
+
+/* Ask for what is read next; an address past the end does no harm. */
+ALWAYS_INLINE void look_ahead(const unsigned char *row, size_t bytes, enum dtype dtype, size_t first) {
+    __builtin_prefetch((const void *)((uintptr_t)row + bytes + first * (dtype == DTYPE_BF16 ? 2 : 4)));
+}
 
 static inline size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
@@ -71,6 +80,7 @@ ALWAYS_INLINE void sum_step(const unsigned char *x, size_t row_bytes, size_t row
     vector shift = vector_load(panel->shift, DTYPE_F32, at, FLOATS);
     vector sum = vector_load(panel->sum, DTYPE_F32, at, FLOATS), square = vector_load(panel->square, DTYPE_F32, at, FLOATS);
     for (size_t row = 0; row < rows; row++) {
+        look_ahead(x, (row + STEP_ROWS) * row_bytes, dtype, first);
         vector d = vector_load(x + row * row_bytes, dtype, first, count) - shift;
         sum += d;
         square = vector_multiply_add(d, d, square);
@@ -170,6 +180,7 @@ struct apply {
     unsigned char *out; /* where this input's channels begin */
     const float *mean, *scale, *beta;
     size_t x_bytes, out_bytes; /* from row to row */
+    bool stream;
 };
 
 ALWAYS_INLINE void apply_step(const struct apply *apply, size_t rows, enum dtype from, enum dtype to, bool silu, size_t first,
@@ -177,10 +188,14 @@ ALWAYS_INLINE void apply_step(const struct apply *apply, size_t rows, enum dtype
     vector mean = vector_load(apply->mean, DTYPE_F32, first, count), scale = vector_load(apply->scale, DTYPE_F32, first, count);
     vector beta = vector_load(apply->beta, DTYPE_F32, first, count);
     for (size_t row = 0; row < rows; row++) {
+        look_ahead(apply->x, (row + APPLY_STEP) * apply->x_bytes, from, first);
         vector x = vector_load(apply->x + row * apply->x_bytes, from, first, count);
         x = vector_multiply_add(x - mean, scale, beta);
         if (silu) x = to == DTYPE_BF16 ? vector_silu_bf16(x) : vector_silu(x);
-        vector_store(apply->out + row * apply->out_bytes, to, first, count, x);
+        if (apply->stream && count == FLOATS)
+            vector_stream(apply->out + row * apply->out_bytes, to, first, x);
+        else
+            vector_store(apply->out + row * apply->out_bytes, to, first, count, x);
     }
 }
 
@@ -232,7 +247,10 @@ static void apply_view(const struct norm_task *task, size_t sample, size_t row, 
                           .beta = task->operands->beta + first,
                           .x_bytes = x->stride * dtype_size(x->dtype),
                           .out_bytes = out->stride * dtype_size(out->dtype)};
+    apply.stream =
+        shape->samples * shape->rows * apply.out_bytes >= STREAM_BYTES && (uintptr_t)apply.out % 64 == 0 && apply.out_bytes % 64 == 0;
     apply_input(&apply, rows, c, x->dtype, out->dtype, shape->silu);
+    if (apply.stream) _mm_sfence(); /* whoever reads it next, in any thread, sees it */
 }
 
 /* Last blocks first: their numbers were read last and may still be in the cache. */
