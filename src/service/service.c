@@ -22,7 +22,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4096, TICK = 200000, EXPIRE_PERIOD = 2000000, RETENTION_PERIOD = 30000000, RETENTION_ROWS = 200, LAST_ANSWERS = 2000000 };
+enum { BACKLOG = 4096, TICK = 200000, EXPIRE_PERIOD = 2000000, RETENTION_PERIOD = 10000000, RETENTION_ROWS = 200, LAST_ANSWERS = 2000000 };
 /* A day: so long nobody takes from writing a blob to telling of it. */
 static const int64_t sweep_period = (int64_t)24 * 3600 * 1000000;
 
