@@ -18,5 +18,6 @@ struct store {
 };
 
 bool sqlite_store_open(const char *path, struct store **store, struct error *error);
+bool postgres_store_open(const char *url, struct store **store, struct error *error);
 
 #endif

@@ -8,10 +8,10 @@
 
 bool store_open(const char *url, struct store **store, struct error *error) {
     *store = NULL;
-    if (!url || !*url) return error_set(error, ERROR_ARGUMENT, "no store was named: give the path of a database file");
+    if (!url || !*url)
+        return error_set(error, ERROR_ARGUMENT, "no store was named: give the path of a database file, or a postgres:// URL");
     if (strncmp(url, "sqlite:", 7) == 0) return sqlite_store_open(url + 7, store, error);
-    if (strncmp(url, "postgres://", 11) == 0 || strncmp(url, "postgresql://", 13) == 0)
-        return error_set(error, ERROR_UNSUPPORTED, "this build has no PostgreSQL store: give the path of a SQLite database file");
+    if (strncmp(url, "postgres://", 11) == 0 || strncmp(url, "postgresql://", 13) == 0) return postgres_store_open(url, store, error);
     return sqlite_store_open(url, store, error);
 }
 

@@ -14,8 +14,9 @@
 
 struct store;
 
-/* url: "sqlite:PATH" or a plain path of the database file (created when missing); "postgres://..."
- * is refused with a sentence until that backend is built in. Applies pending migrations. */
+/* url: "sqlite:PATH" or a plain path of the database file (created when missing); or libpq's
+ * "postgres://user:password@host:port/database?option=value" of a database that is there. Applies
+ * pending migrations. */
 bool store_open(const char *url, struct store **store, struct error *error);
 void store_close(struct store *store);
 /* The store's own checks: every invariant of prediction.h, as one sentence each broken. For tests. */

@@ -3,6 +3,7 @@
 #ifndef TESTS_STORE_FIXTURE_H
 #define TESTS_STORE_FIXTURE_H
 
+#include "../store/postgres_fixture.h"
 #include "base/memory.h"
 #include "base/time.h"
 #include "store/store.h"
@@ -54,7 +55,13 @@ static inline void remove_folder(const char *folder) {
     rmdir(folder);
 }
 
-static inline void make_store_url(const char *folder, char url[128]) { snprintf(url, 128, "sqlite:%s/store.db", folder); }
+/* Against PostgreSQL when INPAINT_TEST_POSTGRES names one (postgres_fixture.h). */
+static inline void make_store_url(const char *folder, char url[128]) {
+    if (test_postgres())
+        make_postgres_url(url);
+    else
+        snprintf(url, 128, "sqlite:%s/store.db", folder);
+}
 
 struct fixture {
     char folder[64], url[128];

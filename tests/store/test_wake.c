@@ -112,6 +112,7 @@ static void test_another_process_wakes(void **state) {
 
 /* The file is removed: sleepers come over to the new one within a second or so. */
 static void test_file_removed(void **state) {
+    if (test_postgres()) skip();
     struct fixture *fixture = *state;
     struct sleeper sleeper;
     struct store *other;
@@ -131,6 +132,7 @@ static void test_file_removed(void **state) {
 }
 
 static void test_file_cut(void **state) {
+    if (test_postgres()) skip();
     struct fixture *fixture = *state;
     uint32_t seen = 0;
     prediction_id id;
