@@ -158,8 +158,8 @@ static bool read_file(const char *folder, const char *name, char **data, size_t 
 }
 
 static json_t *read_tokens(const char *folder, struct error *error) {
-    char *data;
-    size_t length;
+    char *data = NULL;
+    size_t length = 0;
     if (!read_file(folder, "vocab.json", &data, &length, error)) return NULL;
     json_error_t where;
     json_t *tokens = json_loadb(data, length, JSON_REJECT_DUPLICATES, &where);
@@ -177,8 +177,8 @@ static json_t *read_tokens(const char *folder, struct error *error) {
 static bool fill(struct vocabulary *vocabulary, const char *folder, const json_t *tokens, struct error *error) {
     if (!copy_names(vocabulary, tokens, error) || !find_bytes(vocabulary, tokens, error))
         return error_context(error, "%s/vocab.json", folder);
-    char *data;
-    size_t length;
+    char *data = NULL;
+    size_t length = 0;
     if (!read_file(folder, "merges.txt", &data, &length, error)) return false;
     bool read = read_merges(vocabulary, tokens, data, length, error);
     memory_free(data);

@@ -23,7 +23,7 @@ const char *quoted_bytes(const unsigned char *name, size_t length, char text[QUO
 
 const char *quoted(const char *name, char text[QUOTED_SIZE]) {
     size_t length = 0;
-    for (; name[length] && length < QUOTED_SIZE - 1; length++)
+    for (; length < QUOTED_SIZE - 1 && name[length]; length++)
         text[length] = (unsigned char)name[length] < ' ' || name[length] == 127 ? '?' : name[length];
     if (name[length]) { /* cut: not inside a character, and to be seen */
         length -= 3;

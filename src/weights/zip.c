@@ -108,13 +108,17 @@ static bool read_extra(const unsigned char *extra, size_t length, struct record 
     return complete || error_set(error, ERROR_FORMAT, "the 64-bit sizes of %s are missing", shown(record, name));
 }
 
+static bool damaged(struct error *error, const char *how) {
+    error_set(error, ERROR_FORMAT, "the archive's directory %s", how);
+    return false;
+}
+
 /* The record at `at`, of which `left` bytes of directory remain; its length goes to *length. */
 static bool read_record(const unsigned char *at, size_t left, struct record *record, size_t *length, struct error *error) {
-    if (left < CENTRAL_SIZE || four(at) != central_mark)
-        return error_set(error, ERROR_FORMAT, "the archive's directory is damaged or ends too early");
+    if (left < CENTRAL_SIZE || four(at) != central_mark) return damaged(error, "is damaged or ends too early");
     size_t name = two(at + 28), extra = two(at + 30), comment = two(at + 32);
     *length = CENTRAL_SIZE + name + extra + comment;
-    if (*length > left) return error_set(error, ERROR_FORMAT, "the archive's directory ends inside a record");
+    if (*length > left) return damaged(error, "ends inside a record");
     *record = (struct record){at + CENTRAL_SIZE, name, four(at + 20), four(at + 24), four(at + 42)};
     char text[QUOTED_SIZE];
     if (two(at + 8) & FLAG_ENCRYPTED) return error_set(error, ERROR_UNSUPPORTED, "%s is encrypted", shown(record, text));
@@ -158,7 +162,7 @@ static bool read_members(const unsigned char *bytes, const struct directory *dir
     const unsigned char *at = bytes + directory->offset;
     size_t left = (size_t)directory->size;
     for (; zip->count < directory->count; zip->count++) {
-        struct record record;
+        struct record record = {0};
         size_t length = 0;
         if (!read_record(at, left, &record, &length, error) || !locate(bytes, directory->offset, &record, &zip->members[zip->count], error))
             return false;
