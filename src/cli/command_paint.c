@@ -3,11 +3,13 @@
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/preview.h"
 #include "cli/progress.h"
 #include "image/image.h"
 #include "inpaint.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,8 +17,8 @@ struct paint_settings {
     const char *image, *mask, *prompt, *negative_prompt, *model, *out;
     long long steps, seed, count, threads;
     double guidance;
-    bool seed_given, invert_mask, raw, no_safety, quiet;
-    int dtype;
+    bool seed_given, invert_mask, raw, no_safety, quiet, preview_given;
+    int dtype, preview;
 };
 
 static bool load_picture(const char *path, struct image *image, int *orientation, struct error *error) {
@@ -84,10 +86,29 @@ static bool save(const struct paint_settings *settings, const inpaint_picture *p
     return fine;
 }
 
+struct watcher {
+    struct progress progress;
+    struct preview preview;
+};
+
 static bool on_progress(void *user, const inpaint_progress *now) {
+    struct watcher *watcher = user;
     if (interrupted) return false;
-    progress_show(user, now);
+    preview_show(&watcher->preview, now);
+    progress_show(&watcher->progress, now);
     return true;
+}
+
+/* What --preview means here; a terminal that shows no pictures gets none, and a sentence. */
+static enum terminal_pictures choose_preview(const struct paint_settings *settings) {
+    if (!settings->preview_given) return TERMINAL_NONE;
+    enum terminal_pictures kind = (enum terminal_pictures)settings->preview;
+    if (kind == TERMINAL_AUTO) {
+        kind = isatty(STDERR_FILENO) ? terminal_pictures_by_environment(getenv) : TERMINAL_NONE;
+        if (kind == TERMINAL_NONE)
+            fprintf(stderr, "no preview: this is not known to show pictures; --preview=kitty, =iterm or =sixel says that it does\n");
+    }
+    return kind;
 }
 
 static bool from_inpaint(struct error *error, const struct inpaint_error *problem) {
@@ -96,8 +117,8 @@ static bool from_inpaint(struct error *error, const struct inpaint_error *proble
 
 static bool paint(const struct paint_settings *settings, inpaint_model *model, const struct image *image, const struct image *mask,
                   struct error *error) {
-    struct progress progress;
-    progress_begin(&progress, settings->quiet);
+    struct watcher watcher = {.preview = {.kind = choose_preview(settings), .count = (int)settings->count, .last = -1}};
+    progress_begin(&watcher.progress, settings->quiet);
     inpaint_params params = INPAINT_PARAMS_DEFAULT;
     params.prompt = settings->prompt;
     params.negative_prompt = settings->negative_prompt;
@@ -108,12 +129,12 @@ static bool paint(const struct paint_settings *settings, inpaint_model *model, c
     params.invert_mask = settings->invert_mask;
     params.raw = settings->raw;
     params.callback = on_progress;
-    params.user = &progress;
+    params.user = &watcher;
     const inpaint_image photo = {(int)image->width, (int)image->height, 0, image->pixels},
                         white = {(int)mask->width, (int)mask->height, 0, mask->pixels};
     struct inpaint_error problem;
     inpaint_result *result = inpaint_paint(model, &photo, &white, &params, &problem);
-    progress_end(&progress);
+    progress_end(&watcher.progress);
     if (!result) return from_inpaint(error, &problem);
     bool fine = true;
     for (int i = 0; fine && i < result->count; i++) fine = save(settings, &result->images[i], i, error);
@@ -175,6 +196,8 @@ int command_paint(int argc, char **argv) {
         {"model", 0, OPTION_TEXT, "PATH", "checkpoint: a folder or a single file (default: the bundled model)", &settings.model, 0, 0,
          NULL},
         {"no-safety", 0, OPTION_FLAG, NULL, "do not load the safety checker", &settings.no_safety, 0, 0, NULL},
+        {"preview", 0, OPTION_MAYBE_CHOICE, "auto|kitty|iterm|sixel", "show the forming picture, in a terminal that can", &settings.preview,
+         0, 0, &settings.preview_given},
         {"quiet", 'q', OPTION_FLAG, NULL, "no progress", &settings.quiet, 0, 0, NULL},
         {"output", 'o', OPTION_TEXT, "OUT.png", "where to write: .png, .jpg or .webp (default out.png)", &settings.out, 0, 0, NULL},
         {0}};

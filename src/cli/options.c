@@ -40,6 +40,7 @@ static bool store_value(const struct option_row *row, const char *value, struct 
         *(const char **)row->target = value;
         return true;
     case OPTION_CHOICE:
+    case OPTION_MAYBE_CHOICE:
         return store_choice(row, value, error);
     case OPTION_INTEGER:
         if (text_to_integer(value, (long long)row->minimum, (long long)row->maximum, row->target)) return true;
@@ -67,6 +68,11 @@ static bool parse_option(const struct command *command, int argc, char **argv, i
     }
     if (!row) return error_set(error, ERROR_ARGUMENT, "there is no option %s", word);
     if (row->kind == OPTION_FLAG && value) return error_set(error, ERROR_ARGUMENT, "--%s takes no value", row->name);
+    if (row->kind == OPTION_MAYBE_CHOICE && !value) {
+        *(int *)row->target = 0;
+        if (row->given) *row->given = true;
+        return true;
+    }
     if (row->kind != OPTION_FLAG && !value) {
         if (*i + 1 >= argc) return error_set(error, ERROR_ARGUMENT, "--%s needs a value: %s", row->name, row->argument);
         value = argv[++*i];
@@ -106,7 +112,8 @@ void options_help(const struct command *command) {
         char left[80];
         int used = row->letter ? snprintf(left, sizeof left, "-%c, --%s", row->letter, row->name)
                                : snprintf(left, sizeof left, "    --%s", row->name);
-        if (row->argument) snprintf(left + used, sizeof left - (size_t)used, " %s", row->argument);
+        bool maybe = row->kind == OPTION_MAYBE_CHOICE;
+        if (row->argument) snprintf(left + used, sizeof left - (size_t)used, "%s%s%s", maybe ? "[=" : " ", row->argument, maybe ? "]" : "");
         printf("  %-30s %s\n", left, row->help);
     }
     if (command->examples) printf("\nExamples:\n%s\n", command->examples);

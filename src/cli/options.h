@@ -6,13 +6,14 @@
 
 #include <stddef.h>
 
-enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_INTEGER, OPTION_NUMBER, OPTION_CHOICE };
+enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_INTEGER, OPTION_NUMBER, OPTION_CHOICE, OPTION_MAYBE_CHOICE };
 
 struct option_row {
     const char *name; /* "steps": --steps */
     char letter;      /* 'p': -p; 0 = none */
     enum option_kind kind;
-    const char *argument; /* "N" in the help; for OPTION_CHOICE the choices: "auto|f32|bf16" */
+    const char
+        *argument; /* "N" in the help; for the choices: "auto|f32|bf16"; for OPTION_MAYBE_CHOICE the first may be left out, else =CHOICE */
     const char *help;
     void *target; /* bool, const char *, long long, double, int (index of the choice) */
     double minimum, maximum;

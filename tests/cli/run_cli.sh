@@ -85,6 +85,14 @@ paint 0 "$golden/image-0.png" --mask "$golden/mask-0.png" -p "$(printf '\377\376
 paint 3 "$golden/image-0.png" --mask "$golden/mask-0.png" -o no/such/folder.png
 check "said before painting" test ! "$(grep step err)"
 
+# Previews: where they were asked for, and nowhere else.
+paint 0 "$golden/pipeline-3-image.png" --mask "$golden/pipeline-3-mask.png" --preview=kitty -o preview.png
+check "a preview for kitty" grep -aq 'Ga=T,f=100' err
+check "the picture is written all the same" test -s preview.png
+paint 0 "$golden/image-0.png" --mask "$golden/mask-0.png" --preview -o preview.png
+check "says why there is none" grep -q 'no preview' err
+run 2 paint "$golden/image-0.png" --mask "$golden/mask-0.png" --preview=aalib
+
 # Ctrl-C: leaves within a step, exit code 130, no file.
 "$program" paint "$golden/pipeline-3-image.png" --mask "$golden/pipeline-3-mask.png" --model "$tiny" --steps 1000 --dtype f32 --no-safety -o stopped.png >out 2>err &
 process=$!
