@@ -5,6 +5,11 @@ typedef __m256 vector;
 
 static inline vector vector_all(float x) { return _mm256_set1_ps(x); }
 static inline vector vector_multiply_add(vector a, vector b, vector c) { return _mm256_fmadd_ps(a, b, c); }
+static inline float vector_total(vector x) {
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
 static inline vector vector_load(const void *row, enum dtype dtype, size_t first, size_t count) {
     return load_numbers(row, dtype, first, count);
 }

@@ -8,6 +8,7 @@ typedef __m512 vector;
 
 static inline vector vector_all(float x) { return _mm512_set1_ps(x); }
 static inline vector vector_multiply_add(vector a, vector b, vector c) { return _mm512_fmadd_ps(a, b, c); }
+static inline float vector_total(vector x) { return _mm512_reduce_add_ps(x); }
 static inline vector vector_load(const void *row, enum dtype dtype, size_t first, size_t count) {
     return load_numbers(row, dtype, first, mask_below(count));
 }

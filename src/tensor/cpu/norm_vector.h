@@ -7,7 +7,7 @@
  *
  * Included by one file for each instruction set. That file defines first
  *   vector, FLOATS                   the type, and how many numbers it holds
- *   vector_all(), vector_multiply_add()
+ *   vector_all(), vector_multiply_add(), vector_total()
  *   vector_load(), vector_store()    of a row in either format; of the last numbers only `count`
  *   vector_stream()                  a whole vector, aligned, past the caches
  *   vector_silu(), vector_silu_bf16() the latter as exactly as bf16 deserves */
@@ -281,14 +281,6 @@ struct line_task {
     const struct layer_norm_shape *shape;
     const struct layer_norm_operands *operands;
 };
-
-static inline float vector_total(vector x) {
-    float part[FLOATS];
-    vector_store(part, DTYPE_F32, 0, FLOATS, x);
-    for (size_t half = FLOATS / 2; half > 0; half /= 2)
-        for (size_t i = 0; i < half; i++) part[i] += part[i + half];
-    return part[0];
-}
 
 /* Sums of differences from `shift` and of their squares. */
 ALWAYS_INLINE void sum_line(const void *row, enum dtype dtype, size_t c, float shift, double *sum, double *square) {
