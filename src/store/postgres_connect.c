@@ -103,6 +103,7 @@ PGconn *postgres_connect(const char *url, struct error *error) {
 
 void link_drop(struct link *link) {
     if (!link->connection) return;
+    log_warning("the connection to the database was lost");
     PQfinish(link->connection);
     link->connection = NULL;
     link->lost = time_monotonic();

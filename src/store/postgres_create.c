@@ -47,6 +47,7 @@ static bool insert(struct postgres_store *store, const struct prediction *predic
 
 struct creation {
     const struct prediction *prediction;
+    bool there;
 };
 
 static bool create(struct postgres_store *store, void *user, bool *wake, struct error *error) {
@@ -55,9 +56,23 @@ static bool create(struct postgres_store *store, void *user, bool *wake, struct 
     return insert(store, creation->prediction, error) && use_inputs(store, creation->prediction, error);
 }
 
+static bool look(struct postgres_store *store, void *user, bool *wake, struct error *error) {
+    struct creation *creation = user;
+    (void)wake;
+    struct statement statement = statement_begin(store, "SELECT 1 FROM predictions WHERE id = $1");
+    statement_text(&statement, creation->prediction->id);
+    creation->there = statement_row(&statement);
+    return statement_end(&statement, error) && creation->there && postgres_notify(store, error);
+}
+
+/* When the connection was lost while it was committed, the prediction may be there: nobody else knows
+ * its id, which is new. */
 bool postgres_create(struct store *store, const struct prediction *prediction, struct error *error) {
-    struct creation creation = {prediction};
+    struct creation creation = {.prediction = prediction};
+    struct error problem = {.code = ERROR_NONE};
     if (strlen(prediction->id) != PREDICTION_ID_LENGTH || !prediction->model || !prediction->version || !json_is_object(prediction->input))
         return error_set(error, ERROR_INTERNAL, "a prediction was to be stored that isn't filled in");
-    return postgres_write(store, create, &creation, error);
+    if (postgres_write(store, create, &creation, &problem)) return true;
+    if (problem.code == ERROR_IO) postgres_read(store, look, &creation, NULL);
+    return creation.there || error_set(error, problem.code, "%s", problem.message);
 }

@@ -163,10 +163,7 @@ static bool check_ours(PGconn *connection, struct error *error) {
 
 static bool apply_steps(PGconn *connection, struct error *error) {
     long version;
-    if (!execute(connection, "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock(1768845412)",
-                 error) ||
-        !read_version(connection, &version, error))
-        return false;
+    if (!read_version(connection, &version, error)) return false;
     if (version == 0 &&
         (!check_ours(connection, error) ||
          !execute(connection, "CREATE TABLE store_versions (version INTEGER PRIMARY KEY, made TIMESTAMPTZ NOT NULL DEFAULT now())", error)))
@@ -179,12 +176,20 @@ static bool apply_steps(PGconn *connection, struct error *error) {
     return true;
 }
 
-bool postgres_migrate(PGconn *connection, struct error *error) {
-    long version;
-    if (!read_version(connection, &version, error)) return false;
-    if (version == VERSION) return true;
+static bool migrate_locked(PGconn *connection, struct error *error) {
     if (!execute(connection, "BEGIN", error)) return false;
     if (apply_steps(connection, error)) return execute(connection, "COMMIT", error);
     execute(connection, "ROLLBACK", NULL);
     return false;
+}
+
+/* The lock is taken before the transaction begins: one that began earlier might still hold for true that
+ * there are no tables yet. It goes with the connection when it is not given back. */
+bool postgres_migrate(PGconn *connection, struct error *error) {
+    long version;
+    if (!read_version(connection, &version, error)) return false;
+    if (version == VERSION) return true;
+    return execute(connection, "SET statement_timeout = 0; SET lock_timeout = 0; SELECT pg_advisory_lock(1768845412)", error) &&
+           migrate_locked(connection, error) &&
+           execute(connection, "SELECT pg_advisory_unlock(1768845412); SET lock_timeout = '30s'; SET statement_timeout = '60s'", error);
 }
