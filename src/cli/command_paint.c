@@ -7,6 +7,7 @@
 #include "cli/progress.h"
 #include "image/image.h"
 #include "inpaint.h"
+#include "predict/input.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -174,21 +175,76 @@ static bool run(struct paint_settings *settings, struct error *error) {
     return fine;
 }
 
+/* Where an input's option goes. */
+static void *target_of(struct paint_settings *settings, const char *input) {
+    const struct {
+        const char *input;
+        void *target;
+    } targets[] = {{"prompt", &settings->prompt},
+                   {"negative_prompt", &settings->negative_prompt},
+                   {"mask", &settings->mask},
+                   {"invert_mask", &settings->invert_mask},
+                   {"num_outputs", &settings->count},
+                   {"num_inference_steps", &settings->steps},
+                   {"guidance_scale", &settings->guidance},
+                   {"seed", &settings->seed}};
+    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
+        if (strcmp(targets[i].input, input) == 0) return targets[i].target;
+    return NULL;
+}
+
+enum { OPTIONS_MAX = 24, HELP_SIZE = 160 };
+
+static void write_help(const struct input_field *field, char help[HELP_SIZE]) {
+    int used = snprintf(help, HELP_SIZE, "%s", field->flag_help);
+    if (field->has_range)
+        used += snprintf(help + used, HELP_SIZE - (size_t)used, " (%g to %g, default %g)", field->flag_minimum, field->flag_maximum,
+                         field->number_default);
+}
+
+/* The options that are inputs of a prediction, from the table that the API is made from. */
+static size_t input_options(struct paint_settings *settings, struct option_row *rows, char help[][HELP_SIZE]) {
+    static const enum option_kind kinds[] = {[INPUT_STRING] = OPTION_TEXT,
+                                             [INPUT_FILE] = OPTION_TEXT,
+                                             [INPUT_BOOLEAN] = OPTION_FLAG,
+                                             [INPUT_INTEGER] = OPTION_INTEGER,
+                                             [INPUT_NUMBER] = OPTION_NUMBER};
+    static const char *const arguments[] = {
+        [INPUT_STRING] = "TEXT", [INPUT_FILE] = "FILE", [INPUT_BOOLEAN] = NULL, [INPUT_INTEGER] = "N", [INPUT_NUMBER] = "X"};
+    size_t count = 0;
+    for (size_t i = 0; i < input_fields_count && count < OPTIONS_MAX / 2; i++) {
+        const struct input_field *field = &input_fields[i];
+        if (!field->flag) continue;
+        write_help(field, help[count]);
+        rows[count] = (struct option_row){field->flag,
+                                          field->flag_letter,
+                                          kinds[field->type],
+                                          arguments[field->type],
+                                          help[count],
+                                          target_of(settings, field->name),
+                                          field->flag_minimum,
+                                          field->flag_maximum,
+                                          strcmp(field->flag, "seed") == 0 ? &settings->seed_given : NULL};
+        count++;
+    }
+    return count;
+}
+
+/* Defaults of the inputs, from the same table. */
+static void input_defaults(struct paint_settings *settings) {
+    struct input_values values;
+    json_t *none = json_object();
+    input_read(none, &values);
+    settings->steps = values.num_inference_steps;
+    settings->guidance = values.guidance_scale;
+    settings->count = values.num_outputs;
+    json_decref(none);
+}
+
 int command_paint(int argc, char **argv) {
-    struct paint_settings settings = {
-        .prompt = "", .negative_prompt = "", .model = default_model(), .out = "out.png", .steps = 50, .count = 1, .guidance = 7.5};
-    const struct option_row rows[] = {
-        {"mask", 'm', OPTION_TEXT, "MASK", "picture whose white part is repainted (any size)", &settings.mask, 0, 0, NULL},
-        {"prompt", 'p', OPTION_TEXT, "TEXT", "what should be there (default: nothing in particular)", &settings.prompt, 0, 0, NULL},
-        {"negative-prompt", 'n', OPTION_TEXT, "TEXT", "what should not be there", &settings.negative_prompt, 0, 0, NULL},
-        {"steps", 's', OPTION_INTEGER, "N", "denoising steps, 1 to 1000 (default 50)", &settings.steps, 1, 1000, NULL},
-        {"guidance", 'g', OPTION_NUMBER, "X", "how closely to follow the prompt, 0 to 100 (default 7.5; up to 1 = off)", &settings.guidance,
-         0, 100, NULL},
-        {"seed", 0, OPTION_INTEGER, "N", "repeat a picture; printed and stored in the PNG when left out", &settings.seed, -9.2e18, 9.2e18,
-         &settings.seed_given},
-        {"count", 'c', OPTION_INTEGER, "N", "pictures to paint, 1 to 64: OUT-0.png, OUT-1.png, ... (default 1)", &settings.count, 1, 64,
-         NULL},
-        {"invert-mask", 'i', OPTION_FLAG, NULL, "repaint the black part instead", &settings.invert_mask, 0, 0, NULL},
+    struct paint_settings settings = {.prompt = "", .negative_prompt = "", .model = default_model(), .out = "out.png"};
+    input_defaults(&settings);
+    const struct option_row own[] = {
         {"raw", 0, OPTION_FLAG, NULL, "the network's plain picture, also outside the mask", &settings.raw, 0, 0, NULL},
         {"dtype", 0, OPTION_CHOICE, "auto|f32|bf16", "arithmetic (default auto: bf16 where the processor has it)", &settings.dtype, 0, 0,
          NULL},
@@ -201,6 +257,9 @@ int command_paint(int argc, char **argv) {
         {"quiet", 'q', OPTION_FLAG, NULL, "no progress", &settings.quiet, 0, 0, NULL},
         {"output", 'o', OPTION_TEXT, "OUT.png", "where to write: .png, .jpg or .webp (default out.png)", &settings.out, 0, 0, NULL},
         {0}};
+    struct option_row rows[OPTIONS_MAX] = {0};
+    char help[OPTIONS_MAX][HELP_SIZE];
+    memcpy(rows + input_options(&settings, rows, help), own, sizeof own);
     const struct command command = {
         "paint",
         "Paint something new into the masked part of a picture.",

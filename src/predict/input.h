@@ -17,6 +17,10 @@ struct input_field {
     double number_default, minimum, maximum;
     const char *string_default;
     bool extension; /* ours, not the hosted model's: described, but not part of its published schema */
+    /* The command line's option: its name, its letter or 0, its help, and the engine's own range where that is wider than the API's. */
+    const char *flag, *flag_help;
+    char flag_letter;
+    double flag_minimum, flag_maximum;
 };
 extern const struct input_field input_fields[];
 extern const size_t input_fields_count;
