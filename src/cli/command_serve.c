@@ -11,7 +11,7 @@
 #include <string.h>
 
 struct serve_settings {
-    const char *listen, *data, *model, *public_url, *cors, *tls_certificate, *tls_key;
+    const char *listen, *data, *store, *model, *public_url, *cors, *tls_certificate, *tls_key;
     long long threads, workers, wait, retention, file_lifetime, creates, requests;
     bool no_safety, data_uri_output, private_inputs;
     int dtype;
@@ -91,6 +91,7 @@ int command_serve(int argc, char **argv) {
          NULL},
         {"data", 'd', OPTION_TEXT, "DIR", "what must not be lost: queue, pictures (default ~/.local/share/inpaintd)", &settings.data, 0, 0,
          NULL},
+        STORE_OPTION(&settings.store),
         {"model", 0, OPTION_TEXT, "PATH", "checkpoint: a folder or a single file (default: the bundled model)", &settings.model, 0, 0,
          NULL},
         {"workers", 'w', OPTION_INTEGER, "N", "worker processes here, 0 to 64 (default 1)", &settings.workers, 0, 64, NULL},
@@ -131,7 +132,8 @@ int command_serve(int argc, char **argv) {
     struct data_folder data;
     if (!data_folder_open(settings.data, &data, &error)) return complain(command.name, &error);
     interrupts_catch();
-    code = serve(&settings, &data, &worker_code, &error) ? worker_code : complain(command.name, &error);
+    bool fine = data_folder_use_store(&data, settings.store, &error) && serve(&settings, &data, &worker_code, &error);
+    code = fine ? worker_code : complain(command.name, &error);
     data_folder_free(&data);
     return code;
 }

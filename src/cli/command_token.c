@@ -54,9 +54,11 @@ static bool run(struct store *store, const char *const *words, size_t count, str
 }
 
 int command_token(int argc, char **argv) {
-    const char *folder = NULL, *words[2];
+    const char *folder = NULL, *url = NULL, *words[2];
     const struct option_row rows[] = {
-        {"data", 'd', OPTION_TEXT, "DIR", "the server's data folder (default ~/.local/share/inpaintd)", &folder, 0, 0, NULL}, {0}};
+        {"data", 'd', OPTION_TEXT, "DIR", "the server's data folder (default ~/.local/share/inpaintd)", &folder, 0, 0, NULL},
+        STORE_OPTION(&url),
+        {0}};
     const struct command command = {
         "token",
         "Create, list and revoke API tokens.",
@@ -74,7 +76,7 @@ int command_token(int argc, char **argv) {
     struct store *store = NULL;
     if (sodium_init() < 0) return 1;
     if (!data_folder_open(folder, &data, &error)) return complain(command.name, &error);
-    bool fine = store_open(data.store, &store, &error) && run(store, words, count, &error);
+    bool fine = data_folder_use_store(&data, url, &error) && store_open(data.store, &store, &error) && run(store, words, count, &error);
     if (store) store_close(store);
     data_folder_free(&data);
     return fine ? 0 : complain(command.name, &error);

@@ -5,12 +5,13 @@
 #include "worker/worker.h"
 
 int command_worker(int argc, char **argv) {
-    const char *folder = NULL, *model = default_model();
+    const char *folder = NULL, *store = NULL, *model = default_model();
     long long threads = 0;
     int dtype = 0;
     bool no_safety = false, private_inputs = false;
     const struct option_row rows[] = {
         {"data", 'd', OPTION_TEXT, "DIR", "the server's data folder (default ~/.local/share/inpaintd)", &folder, 0, 0, NULL},
+        STORE_OPTION(&store),
         {"model", 0, OPTION_TEXT, "PATH", "checkpoint: a folder or a single file (default: the bundled model)", &model, 0, 0, NULL},
         {"threads", 't', OPTION_INTEGER, "N", "processors to use (default: all)", &threads, 0, 256, NULL},
         {"dtype", 0, OPTION_CHOICE, "auto|f32|bf16", "arithmetic (default auto)", &dtype, 0, 0, NULL},
@@ -32,6 +33,7 @@ int command_worker(int argc, char **argv) {
     struct error error = {.code = ERROR_NONE};
     struct data_folder data;
     if (!data_folder_open(folder, &data, &error)) return complain(command.name, &error);
+    bool fine = data_folder_use_store(&data, store, &error);
     const struct worker_options options = {
         .store_url = data.store,
         .blobs_url = data.blobs,
@@ -43,7 +45,7 @@ int command_worker(int argc, char **argv) {
         .private_networks = private_inputs,
     };
     interrupts_catch();
-    code = worker_run(&options, &interrupted, &error) ? 0 : complain(command.name, &error);
+    code = fine && worker_run(&options, &interrupted, &error) ? 0 : complain(command.name, &error);
     data_folder_free(&data);
     return code;
 }

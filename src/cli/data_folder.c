@@ -27,6 +27,19 @@ bool data_folder_open(const char *root, struct data_folder *data, struct error *
     return fine;
 }
 
+bool data_folder_use_store(struct data_folder *data, const char *url, struct error *error) {
+    const char *named = url ? url : getenv("INPAINT_STORE");
+    if (!named || !*named) return true;
+    char *store = memory_string(named);
+    if (!store || (url && setenv("INPAINT_STORE", url, 1) != 0)) {
+        memory_free(store);
+        return error_set(error, ERROR_MEMORY, "out of memory");
+    }
+    memory_free(data->store);
+    data->store = store;
+    return true;
+}
+
 void data_folder_free(struct data_folder *data) {
     memory_free(data->root);
     memory_free(data->store);

@@ -5,11 +5,19 @@
 #include "base/error.h"
 
 struct data_folder {
-    char *root, *store, *blobs; /* store: the database file; blobs: a folder */
+    char *root, *store, *blobs; /* store: the database file, or a URL; blobs: a folder */
 };
 
 /* root NULL: $INPAINT_DATA, else $XDG_DATA_HOME/inpaintd, else ~/.local/share/inpaintd. Makes the folders. */
 bool data_folder_open(const char *root, struct data_folder *data, struct error *error);
+/* Use this store, --store's, instead of the folder's own database; NULL: $INPAINT_STORE, if it is set.
+ * Child processes get it through $INPAINT_STORE: a URL may hold a password, and arguments are for all to see. */
+bool data_folder_use_store(struct data_folder *data, const char *url, struct error *error);
+#define STORE_OPTION(target)                                                                                                               \
+    {                                                                                                                                      \
+        "store", 0, OPTION_TEXT, "URL", "postgres://... for several machines (default: $INPAINT_STORE, else a file in --data)", target, 0, \
+            0, NULL                                                                                                                        \
+    }
 void data_folder_free(struct data_folder *data);
 
 #endif
