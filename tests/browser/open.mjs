@@ -15,10 +15,11 @@ test("the page: small, from this server alone, nothing jumps", async () => {
     });
     return { bytes: entries.reduce((sum, entry) => sum + entry.transferSize, 0), shift };
   });
-  assert.ok(bytes > 20000 && bytes < 100000, `${bytes} bytes`);
+  assert.ok(bytes > 20000 && bytes < 60000, `${bytes} bytes`);
   assert.equal(shift, 0);
   await shot(page, "welcome");
   const answer = await fetch(URL);
+  assert.equal(answer.headers.get("content-encoding"), "gzip");
   assert.match(answer.headers.get("content-security-policy"), /default-src 'none'.*script-src 'self'/);
   assert.doesNotMatch(answer.headers.get("content-security-policy"), /unsafe|\*/);
   await page.done();
