@@ -218,3 +218,4 @@ static void run(const struct gemm_engine *engine, const struct conv_shape *shape
 
 CONV_ROW(avx512bf16, "bf16 64");
 CONV_ROW(avx512, "f32 64");
+CONV_ROW(avx2, "f32 16");

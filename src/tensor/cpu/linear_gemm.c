@@ -154,3 +154,4 @@ static void run(const struct gemm_engine *engine, const struct linear_shape *sha
 
 LINEAR_ROW(avx512bf16, "bf16 64");
 LINEAR_ROW(avx512, "f32 64");
+LINEAR_ROW(avx2, "f32 16");

@@ -4,6 +4,7 @@
 
 extern const struct linear_kernel avx512bf16_linear;
 extern const struct linear_kernel avx512_linear;
+extern const struct linear_kernel avx2_linear;
 extern const struct linear_kernel onednn_linear;
 extern const struct linear_kernel ref_linear;
 extern const struct conv_kernel avx512bf16_winograd3;
@@ -12,6 +13,9 @@ extern const struct conv_kernel avx512bf16_conv;
 extern const struct conv_kernel avx512_winograd4;
 extern const struct conv_kernel avx512_winograd2;
 extern const struct conv_kernel avx512_conv;
+extern const struct conv_kernel avx2_winograd4;
+extern const struct conv_kernel avx2_winograd2;
+extern const struct conv_kernel avx2_conv;
 extern const struct conv_kernel onednn_conv;
 extern const struct conv_kernel ref_conv;
 extern const struct attention_kernel avx512bf16_attention;
@@ -27,17 +31,10 @@ extern const struct layer_norm_kernel avx512_layer_norm;
 extern const struct layer_norm_kernel avx2_layer_norm;
 extern const struct layer_norm_kernel ref_layer_norm;
 
-const struct linear_kernel *const linear_kernels[] = {&avx512bf16_linear, &avx512_linear, &onednn_linear, &ref_linear, NULL};
+const struct linear_kernel *const linear_kernels[] = {&avx512bf16_linear, &avx512_linear, &avx2_linear, &onednn_linear, &ref_linear, NULL};
 const struct conv_kernel *const conv_kernels[] = {
-    &avx512bf16_winograd3,
-    &avx512bf16_winograd2,
-    &avx512bf16_conv,
-    &avx512_winograd4,
-    &avx512_winograd2,
-    &avx512_conv,
-    &onednn_conv,
-    &ref_conv,
-    NULL,
+    &avx512bf16_winograd3, &avx512bf16_winograd2, &avx512bf16_conv, &avx512_winograd4, &avx512_winograd2, &avx512_conv,
+    &avx2_winograd4,       &avx2_winograd2,       &avx2_conv,       &onednn_conv,      &ref_conv,         NULL,
 };
 const struct attention_kernel *const attention_kernels[] = {&avx512bf16_attention, &avx512_attention, &avx2_attention, &ref_attention,
                                                             NULL};

@@ -27,6 +27,7 @@ struct layout {
     size_t tiles_y, tiles_x, tiles; /* squares of a picture, and of all */
     size_t block, blocks;           /* squares of a task */
     size_t panels, group, groups;   /* of columns, those of a task */
+    size_t together;                /* panels whose sums are made before any is transformed back */
     size_t part[2], row;            /* bytes of a square's inputs at one point: of each part, of both */
     size_t axis_y, axis_x;          /* positions along the axes */
     /* Bytes, multiples of 64. Once: zeros, axes. For each thread: transformed inputs and sums (those
@@ -38,10 +39,10 @@ static size_t round_up(size_t bytes) { return blocks_of(bytes, 64) * 64; }
 /* An odd number of cache lines: the same place at all points must not fall into the same set of a cache. */
 static size_t round_up_odd(size_t bytes) { return (blocks_of(bytes, 64) | 1) * 64; }
 
-/* Blocks of as many squares as leave a panel's sums in the L2 cache, and as many blocks for each thread. */
+/* Blocks of as many squares as leave the sums of 64 columns in the L2 cache, and as many blocks for each thread. */
 static void share_out(struct layout *layout, const struct gemm_engine *engine, size_t points, size_t threads) {
     enum { SUMS = 400 << 10, FEWEST = 24 };
-    size_t most = SUMS / (points * engine->panel * sizeof(float));
+    size_t most = SUMS / (points * layout->together * engine->panel * sizeof(float));
     layout->blocks = blocks_of(blocks_of(layout->tiles, most), threads) * threads;
     if (blocks_of(layout->tiles, layout->blocks) < FEWEST) layout->blocks = blocks_of(layout->tiles, FEWEST);
     layout->block = blocks_of(layout->tiles, layout->blocks);
@@ -57,6 +58,7 @@ static struct layout layout_of(const struct gemm_engine *engine, const struct co
     size_t points = (m + 2) * (m + 2);
     layout.tiles = shape->samples * layout.tiles_y * layout.tiles_x;
     layout.panels = gemm_panels(engine, shape->out, false);
+    layout.together = GEMM_PANEL / engine->panel;
     share_out(&layout, engine, points, threads);
     layout.part[0] = gemm_units(engine, shape->c) * GEMM_UNIT_BYTES;
     layout.part[1] = gemm_units(engine, shape->c2) * GEMM_UNIT_BYTES;
@@ -66,7 +68,7 @@ static struct layout layout_of(const struct gemm_engine *engine, const struct co
     layout.zeros = round_up((shape->c > shape->c2 ? shape->c : shape->c2) * sizeof(float));
     layout.axes = round_up((layout.axis_y + layout.axis_x) * sizeof(ptrdiff_t));
     layout.inputs = round_up_odd(layout.block * layout.row);
-    layout.sums = round_up_odd(layout.block * engine->panel * sizeof(float));
+    layout.sums = round_up_odd(layout.block * layout.together * engine->panel * sizeof(float));
     layout.pointers = round_up((layout.block > points ? layout.block : points) * sizeof(void *));
     return layout;
 }
@@ -141,22 +143,24 @@ static void transform_inputs(const struct winograd_task *task, size_t first, siz
     }
 }
 
-/* Sums of one panel at all points: [points][count][columns of the panel]. */
-static void multiply(const struct winograd_task *task, size_t count, size_t panel, const unsigned char *inputs, float *sums,
+/* Sums of panels [first, end) at all points: [points][panel][count][columns of the panel]. */
+static void multiply(const struct winograd_task *task, size_t count, size_t first, size_t end, const unsigned char *inputs, float *sums,
                      const unsigned char **row) {
-    size_t units = task->layout.row / GEMM_UNIT_BYTES, columns = gemm_panel_columns(task->engine, task->shape->out, false, panel);
-    const unsigned char *weight =
-        (const unsigned char *)task->operands->weight + panel * task->points * task->engine->panel * units * GEMM_UNIT_BYTES;
+    size_t units = task->layout.row / GEMM_UNIT_BYTES, panel_bytes = task->engine->panel * units * GEMM_UNIT_BYTES;
     for (size_t point = 0; point < task->points; point++) {
         for (size_t i = 0; i < count; i++) row[i] = inputs + point * task->layout.inputs + i * task->layout.row;
-        struct gemm_block block = {
-            .a = {.row = row, .capacity = count, .segments = 1, .parts = 1, .units = {units, 0}},
-            .rows = count,
-            .panel = weight + point * columns * units * GEMM_UNIT_BYTES,
-            .panel_columns = columns,
-            .sums = sums + point * (task->layout.sums / sizeof(float)),
-        };
-        task->engine->block(&block);
+        for (size_t panel = first; panel < end; panel++) {
+            size_t columns = gemm_panel_columns(task->engine, task->shape->out, false, panel);
+            const unsigned char *weight = (const unsigned char *)task->operands->weight + panel * task->points * panel_bytes;
+            struct gemm_block block = {
+                .a = {.row = row, .capacity = count, .segments = 1, .parts = 1, .units = {units, 0}},
+                .rows = count,
+                .panel = weight + point * columns * units * GEMM_UNIT_BYTES,
+                .panel_columns = columns,
+                .sums = sums + point * (task->layout.sums / sizeof(float)) + (panel - first) * count * task->engine->panel,
+            };
+            task->engine->block(&block);
+        }
     }
 }
 
@@ -184,12 +188,14 @@ static void run_task(void *context, size_t number, size_t thread) {
     float *sums = (float *)(void *)(inputs + task->points * layout->inputs);
     void *pointers = (unsigned char *)sums + task->points * layout->sums;
     transform_inputs(task, first, count, inputs, pointers);
-    for (size_t panel = first_panel; panel < end_panel; panel++) {
-        size_t columns = gemm_panel_columns(task->engine, task->shape->out, false, panel);
-        multiply(task, count, panel, inputs, sums, pointers);
-        for (size_t i = 0; i < count; i++) {
-            struct square square = square_of(task, first + i);
-            finish_square(task, &square, sums + i * columns, panel);
+    for (size_t panel = first_panel; panel < end_panel; panel += layout->together) {
+        size_t end = panel + layout->together < end_panel ? panel + layout->together : end_panel;
+        multiply(task, count, panel, end, inputs, sums, pointers);
+        for (size_t i = 0; i < count * (end - panel); i++) {
+            struct square square = square_of(task, first + i / (end - panel));
+            size_t place = i % (end - panel), columns = gemm_panel_columns(task->engine, task->shape->out, false, panel + place);
+            const float *from = sums + place * count * task->engine->panel + i / (end - panel) * columns;
+            finish_square(task, &square, from, panel + place);
         }
     }
 }
@@ -251,3 +257,5 @@ WINOGRAD_ROW(avx512bf16, 2, "bf16 64 winograd2");
 WINOGRAD_ROW(avx512bf16, 3, "bf16 64 winograd3");
 WINOGRAD_ROW(avx512, 2, "f32 64 winograd2");
 WINOGRAD_ROW(avx512, 4, "f32 64 winograd4");
+WINOGRAD_ROW(avx2, 2, "f32 16 winograd2");
+WINOGRAD_ROW(avx2, 4, "f32 16 winograd4");

@@ -1,36 +1,43 @@
-/* The product of gemm.h in vectors of 512 bits. Included by one file for each instruction that
- * multiplies: that file defines multiply_add() first. */
-#ifndef TENSOR_CPU_GEMM_AVX512_H
-#define TENSOR_CPU_GEMM_AVX512_H
+/* The product of gemm.h with vectors of any length. Included by one file for each instruction that
+ * multiplies. That file defines first
+ *   vector, FLOATS, VECTORS          the type, how many numbers it holds, how many vectors are a panel
+ *   vector_load(), vector_store()    of a row in either format; of the last numbers only `count`
+ *   vector_gelu(), vector_activate()
+ *   unit_all()                       a unit of four bytes in all lanes
+ *   multiply_add()                   sum + a * b in each lane: of one f32, or of two bf16
+ *   unit_filled()                    numbers that a row of `count` takes, the last unit filled up
+ *   FORMAT                           of rows and panels
+ * Arithmetic that is the same for all is written with operators. */
+#ifndef TENSOR_CPU_GEMM_VECTOR_H
+#define TENSOR_CPU_GEMM_VECTOR_H
 
 #include "tensor/cpu/gemm.h"
-#include "tensor/cpu/vector_avx512.h"
 
 #include <string.h>
 
-/* sum + a * b in each lane: of one f32, or of two bf16. */
-static inline __m512 multiply_add(__m512 sum, __m512i a, __m512i b);
+enum { PANEL = VECTORS * FLOATS };
 
-/* ---- a tile: up to 6 rows by up to 4 vectors, sums in registers ---- */
+static inline vector floats_load(const float *from) {
+    vector x;
+    memcpy(&x, from, sizeof x);
+    return x;
+}
+static inline void floats_store(float *to, vector x) { memcpy(to, &x, sizeof x); }
+
+/* ---- a tile: up to 6 rows by a panel, sums in registers ---- */
 
 /* Part of the depth: whole segments [segment, end), or units [first, first + count) of one. */
 struct span {
     size_t segment, end, first, count;
 };
 
-static inline int unit_of(const unsigned char *row, size_t unit) {
-    int value;
-    memcpy(&value, row + unit * GEMM_UNIT_BYTES, sizeof value);
-    return value;
-}
-
 __attribute__((always_inline)) static inline void tile(size_t rows, size_t vectors, const struct gemm_rows *a, size_t first_row,
                                                        const struct span *span, const unsigned char *panel, float *sums, bool more) {
-    __m512 sum[GEMM_TILE_ROWS][GEMM_PANEL / FLOATS];
+    vector sum[GEMM_TILE_ROWS][VECTORS];
 #pragma GCC unroll 6
     for (size_t r = 0; r < rows; r++)
 #pragma GCC unroll 4
-        for (size_t v = 0; v < vectors; v++) sum[r][v] = more ? _mm512_loadu_ps(sums + (r * vectors + v) * FLOATS) : _mm512_setzero_ps();
+        for (size_t v = 0; v < vectors; v++) sum[r][v] = more ? floats_load(sums + (r * vectors + v) * FLOATS) : (vector){0};
     for (size_t segment = span->segment; segment < span->end; segment++) {
         const unsigned char *const *start = a->row + segment * a->capacity + first_row;
         const unsigned char *row[GEMM_TILE_ROWS];
@@ -38,22 +45,22 @@ __attribute__((always_inline)) static inline void tile(size_t rows, size_t vecto
         for (size_t r = 0; r < rows; r++) row[r] = start[r] + span->first * GEMM_UNIT_BYTES;
         size_t count = span->count ? span->count : segment_units(a, segment);
         for (size_t i = 0; i < count; i++) {
-            __m512i b[GEMM_PANEL / FLOATS];
+            vector b[VECTORS];
 #pragma GCC unroll 4
-            for (size_t v = 0; v < vectors; v++) b[v] = _mm512_loadu_si512(panel + v * 64);
+            for (size_t v = 0; v < vectors; v++) memcpy(&b[v], panel + v * sizeof(vector), sizeof(vector));
 #pragma GCC unroll 6
             for (size_t r = 0; r < rows; r++) {
-                __m512i unit = _mm512_set1_epi32(unit_of(row[r], i));
+                vector unit = unit_all(row[r] + i * GEMM_UNIT_BYTES);
 #pragma GCC unroll 4
                 for (size_t v = 0; v < vectors; v++) sum[r][v] = multiply_add(sum[r][v], unit, b[v]);
             }
-            panel += vectors * 64;
+            panel += vectors * sizeof(vector);
         }
     }
 #pragma GCC unroll 6
     for (size_t r = 0; r < rows; r++)
 #pragma GCC unroll 4
-        for (size_t v = 0; v < vectors; v++) _mm512_storeu_ps(sums + (r * vectors + v) * FLOATS, sum[r][v]);
+        for (size_t v = 0; v < vectors; v++) floats_store(sums + (r * vectors + v) * FLOATS, sum[r][v]);
 }
 
 typedef void tile_function(const struct gemm_rows *a, size_t first_row, const struct span *span, const unsigned char *panel, float *sums,
@@ -65,11 +72,16 @@ typedef void tile_function(const struct gemm_rows *a, size_t first_row, const st
         tile(rows, vectors, a, first_row, span, panel, sums, more);                                                                        \
     }
 /* clang-format off */
+#if PANEL_OF_FOUR
 #define TILES(rows) TILE(rows, 1) TILE(rows, 2) TILE(rows, 3) TILE(rows, 4)
-TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
 #define TILE_NAMES(rows) {tile_##rows##_1, tile_##rows##_2, tile_##rows##_3, tile_##rows##_4}
-static tile_function *const tiles[GEMM_TILE_ROWS][GEMM_PANEL / FLOATS] = {TILE_NAMES(1), TILE_NAMES(2), TILE_NAMES(3),
-                                                                          TILE_NAMES(4), TILE_NAMES(5), TILE_NAMES(6)};
+#else
+#define TILES(rows) TILE(rows, 1) TILE(rows, 2)
+#define TILE_NAMES(rows) {tile_##rows##_1, tile_##rows##_2}
+#endif
+TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
+static tile_function *const tiles[GEMM_TILE_ROWS][VECTORS] = {TILE_NAMES(1), TILE_NAMES(2), TILE_NAMES(3),
+                                                              TILE_NAMES(4), TILE_NAMES(5), TILE_NAMES(6)};
 /* clang-format on */
 #undef TILE_NAMES
 #undef TILES
@@ -93,29 +105,29 @@ static inline size_t view_bytes(const struct view *view) { return view->stride *
 /* residual: whether there is one; special: geglu or an activation. Constants, like the formats, so that each gets a loop of its own. */
 __attribute__((always_inline)) static inline void finish_run(const struct gemm_finish *finish, const struct finish_run *run, bool special,
                                                              bool residual, enum dtype residual_dtype, enum dtype out_dtype) {
-    __m512 base[GEMM_PANEL / FLOATS], gate_base[GEMM_PANEL / FLOATS];
+    vector base[VECTORS], gate_base[VECTORS];
     for (size_t v = 0; v * FLOATS < run->columns; v++) {
-        size_t column = run->column + v * FLOATS;
-        __mmask16 mask = mask_below(run->columns - v * FLOATS);
-        base[v] = finish->bias ? _mm512_maskz_loadu_ps(mask, finish->bias + column) : _mm512_setzero_ps();
-        if (special && finish->geglu)
-            gate_base[v] = finish->bias ? _mm512_maskz_loadu_ps(mask, finish->bias + finish->columns + column) : _mm512_setzero_ps();
-        if (run->per_sample) base[v] = _mm512_add_ps(base[v], load_numbers(run->per_sample, finish->per_sample.dtype, column, mask));
+        size_t column = run->column + v * FLOATS, count = run->columns - v * FLOATS;
+        base[v] = gate_base[v] = (vector){0};
+        if (finish->bias) base[v] = vector_load(finish->bias, DTYPE_F32, column, count);
+        if (finish->bias && special && finish->geglu) gate_base[v] = vector_load(finish->bias, DTYPE_F32, finish->columns + column, count);
+        if (run->per_sample) base[v] += vector_load(run->per_sample, finish->per_sample.dtype, column, count);
     }
     const float *sums = run->sums;
     const unsigned char *from = run->residual;
     unsigned char *to = run->out;
-    for (size_t r = 0; r < run->rows; r++, sums += run->stride, from += run->residual_stride, to += run->out_stride) {
+    for (size_t r = 0; r < run->rows; r++) {
         for (size_t v = 0; v * FLOATS < run->columns; v++) {
-            size_t column = run->column + v * FLOATS;
-            __mmask16 mask = mask_below(run->columns - v * FLOATS);
-            __m512 x = _mm512_add_ps(_mm512_loadu_ps(sums + v * FLOATS), base[v]);
-            if (special && finish->geglu)
-                x = _mm512_mul_ps(x, gelu_f32x16(_mm512_add_ps(_mm512_loadu_ps(sums + GEMM_PANEL / 2 + v * FLOATS), gate_base[v])));
-            if (residual) x = _mm512_add_ps(x, load_numbers(from, residual_dtype, column, mask));
-            if (special) x = activate_f32x16(x, finish->act);
-            store_numbers(to, out_dtype, column, mask, x);
+            size_t column = run->column + v * FLOATS, count = run->columns - v * FLOATS;
+            vector x = floats_load(sums + v * FLOATS) + base[v];
+            if (special && finish->geglu) x *= vector_gelu(floats_load(sums + PANEL / 2 + v * FLOATS) + gate_base[v]);
+            if (residual) x += vector_load(from, residual_dtype, column, count);
+            if (special) x = vector_activate(x, finish->act);
+            vector_store(to, out_dtype, column, count, x);
         }
+        sums += run->stride;
+        to += run->out_stride;
+        if (residual) from += run->residual_stride;
     }
 }
 
@@ -179,7 +191,7 @@ static inline size_t next_span(const struct gemm_rows *a, struct span *span) {
     return units;
 }
 
-static inline void run_block(const struct gemm_block *block) {
+static void run_block(const struct gemm_block *block) {
     const struct gemm_rows *a = &block->a;
     size_t depth = gemm_depth(a), vectors = block->panel_columns / FLOATS;
     bool shallow = depth <= GEMM_UNITS && block->finish;
@@ -198,6 +210,11 @@ static inline void run_block(const struct gemm_block *block) {
         panel += units * block->panel_columns * GEMM_UNIT_BYTES;
         done += units;
     }
+}
+
+/* Numbers of a row in the engine's format; the last unit is filled up with zero. */
+static void convert(const void *from, enum dtype dtype, size_t count, void *to) {
+    for (size_t i = 0; i < count; i += FLOATS) vector_store(to, FORMAT, i, unit_filled(count - i), vector_load(from, dtype, i, count - i));
 }
 
 #endif
