@@ -33,8 +33,8 @@ extern const struct layer_norm_kernel ref_layer_norm;
 
 const struct linear_kernel *const linear_kernels[] = {&avx512bf16_linear, &avx512_linear, &avx2_linear, &onednn_linear, &ref_linear, NULL};
 const struct conv_kernel *const conv_kernels[] = {
-    &avx512bf16_winograd3, &avx512bf16_winograd2, &avx512bf16_conv, &avx512_winograd4, &avx512_winograd2, &avx512_conv,
-    &avx2_winograd4,       &avx2_winograd2,       &avx2_conv,       &onednn_conv,      &ref_conv,         NULL,
+    &avx512bf16_winograd3, &avx512bf16_winograd2, &avx512bf16_conv, &avx512_winograd4, &avx512_winograd2, &avx2_winograd4,
+    &avx2_winograd2,       &onednn_conv,          &avx512_conv,     &avx2_conv,        &ref_conv,         NULL,
 };
 const struct attention_kernel *const attention_kernels[] = {&avx512bf16_attention, &avx512_attention, &avx2_attention, &ref_attention,
                                                             NULL};
