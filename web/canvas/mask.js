@@ -1,8 +1,8 @@
 // The mask: one byte a pixel (0 kept, 255 painted, between: blended), and its picture for the view.
-// Above 4 million pixels the mask is coarser than the photo; `factor` is mask pixels per photo pixel.
+// Above 16 million pixels the mask is coarser than the photo; `factor` is mask pixels per photo pixel.
 import { canvas } from "../dom.js";
 
-const PIXELS_MAX = 4e6;
+const PIXELS_MAX = 16e6;
 export const SET = 8; // from this value on a pixel counts as masked
 const TINT = [255, 64, 129];
 export const TINT_CSS = `rgb(${TINT})`;
