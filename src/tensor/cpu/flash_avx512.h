@@ -25,7 +25,7 @@ enum {
     QUERIES = 64, /* of a task: lanes of VECTORS vectors */
     VECTORS = QUERIES / FLOATS,
     TILE = 6,                          /* keys, or numbers of a head, whose sums stay in registers */
-    BLOCK_UNITS = 96,                  /* of keys in a block: its powers, 24 KB, stay in the L1 cache */
+    BLOCK_UNITS = 144,                 /* of keys in a block: its powers, 36 KB, stay in the L2 cache */
     KEYS = BLOCK_UNITS * UNIT_NUMBERS, /* a multiple of TILE */
     UNIT = 4,                          /* bytes */
     WIDTH_MOST = 1024,                 /* of a head */
