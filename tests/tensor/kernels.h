@@ -31,6 +31,9 @@ static inline uint64_t random_bits(uint64_t *state) {
 }
 static inline float random_number(uint64_t *state) { return (float)((int)(random_bits(state) >> 56) - 128) / 128.0f; }
 
+static inline size_t random_below(uint64_t *state, size_t end) { return (size_t)(random_bits(state) >> 33) % end; }
+static inline enum dtype random_dtype(uint64_t *state) { return random_below(state, 2) ? DTYPE_BF16 : DTYPE_F32; }
+
 static inline size_t number_size(enum dtype dtype) { return dtype == DTYPE_BF16 ? 2 : 4; }
 static inline float number_at(const void *data, enum dtype dtype, size_t i) {
     return dtype == DTYPE_BF16 ? f32_from_bf16(((const uint16_t *)data)[i]) : ((const float *)data)[i];
@@ -101,6 +104,19 @@ static inline double view_difference(const struct view *got, const struct view *
         }
     double scale = sqrt(square / (double)(all * columns));
     return worst / (scale > 0 ? scale : 1);
+}
+
+/* Root mean square of the difference, in parts of that of `expected`. */
+static inline double view_error(const struct view *got, const struct view *expected, size_t rows, size_t columns) {
+    double square = 0, error = 0;
+    for (size_t r = 0; r < got->samples * rows; r++)
+        for (size_t c = 0; c < columns; c++) {
+            double b = number_at(expected->data, expected->dtype, r * expected->stride + c);
+            double difference = number_at(got->data, got->dtype, r * got->stride + c) - b;
+            square += b * b;
+            error += difference * difference;
+        }
+    return sqrt(error / (square > 0 ? square : 1));
 }
 
 /* Pools of 1, 2 and 3 threads. */

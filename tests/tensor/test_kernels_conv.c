@@ -262,8 +262,10 @@ static bool check(const struct conv_kernel *kernel, const struct conv_case *test
         for (size_t i = 0; i < THREADS_MOST; i++) got[i] = compute(kernel, &setting, pools[i]);
         double difference = view_difference(&got[0], &expected, pixels(&setting.shape), test->out);
         if (!(difference <= bound_of(kernel, test, format)))
-            print_message("%s, case %zu: %g\n", kernel->name, (size_t)(test - cases), difference);
+            print_message("%s, %zux%zux%zu, %zu+%zu->%zu: %g\n", kernel->name, test->samples, test->h, test->w, test->c, test->c2,
+                          test->out, difference);
         assert_true(difference <= bound_of(kernel, test, format));
+        if (format == BF16) assert_true(view_error(&got[0], &expected, pixels(&setting.shape), test->out) < 9e-3);
         for (size_t i = 1; i < THREADS_MOST; i++)
             assert_memory_equal(got[0].data, got[i].data, view_bytes(&got[0], pixels(&setting.shape), test->out));
         for (size_t i = 0; i < THREADS_MOST; i++) memory_free(got[i].data);
@@ -286,7 +288,53 @@ static void rows_agree_with_plain_c(void **state) {
     }
 }
 
+static struct conv_case random_case(uint64_t *state) {
+    size_t kernel = 2 * random_below(state, 2) + 1 + random_below(state, 2);
+    struct conv_case test = {.samples = random_below(state, 3) + 1,
+                             .h = random_below(state, 40) + kernel,
+                             .w = random_below(state, 40) + kernel,
+                             .c = random_below(state, 50) + 1,
+                             .out = random_below(state, 90) + 1,
+                             .kernel = random_below(state, 3) ? 3 : kernel,
+                             .stride = random_below(state, 3) ? 1 : 2,
+                             .pad_top = random_below(state, 3),
+                             .pad_left = random_below(state, 3),
+                             .pad_bottom = random_below(state, 3),
+                             .pad_right = random_below(state, 3),
+                             .x_dtype = random_dtype(state),
+                             .residual_dtype = random_dtype(state),
+                             .out_dtype = random_dtype(state),
+                             .act = (enum activation)random_below(state, ACT_RELU + 1),
+                             .bias = random_below(state, 2),
+                             .residual = random_below(state, 2),
+                             .per_sample = random_below(state, 2),
+                             .weight_first = random_below(state, 3),
+                             .extra = random_below(state, 3)};
+    if (test.h < 3) test.h = 3;
+    if (test.w < 3) test.w = 3;
+    if (random_below(state, 2)) test.c2 = random_below(state, 40) + 1;
+    if (random_below(state, 3) == 0) {
+        test.up_h = test.h + random_below(state, test.h + 1);
+        test.up_w = test.w + random_below(state, test.w + 1);
+    }
+    if (random_below(state, 2)) test.x_samples = 1;
+    if (random_below(state, 2)) test.residual_samples = 1;
+    return test;
+}
+
+static void rows_agree_on_made_up_shapes(void **pools) {
+    uint64_t state = 4101842887655102017u;
+    for (size_t i = 0; i < 40; i++) {
+        struct conv_case test = random_case(&state);
+        for (size_t k = 0; conv_kernels[k] != reference(); k++) {
+            if (!row_is_ours(conv_kernels[k]->name)) continue;
+            check(conv_kernels[k], &test, BF16, *pools);
+            check(conv_kernels[k], &test, F32, *pools);
+        }
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(rows_agree_with_plain_c)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(rows_agree_with_plain_c), cmocka_unit_test(rows_agree_on_made_up_shapes)};
     return cmocka_run_group_tests(tests, pools_setup, pools_teardown);
 }

@@ -162,7 +162,9 @@ static bool check(const struct linear_kernel *kernel, const struct linear_case *
         for (size_t i = 0; i < THREADS_MOST; i++) got[i] = compute(kernel, &setting, pools[i]);
         double bound = test->out_dtype == BF16 ? 0.03 : 1e-5; /* one unit in bf16's last place of the largest */
         double difference = view_difference(&got[0], &expected, test->rows, test->out);
-        if (difference > bound) print_message("%s, case %zu: %g\n", kernel->name, (size_t)(test - cases), difference);
+        if (difference > bound)
+            print_message("%s, %zux%zu, %zu+%zu->%zu: %g\n", kernel->name, test->samples, test->rows, test->in, test->in2, test->out,
+                          difference);
         assert_true(difference <= bound);
         for (size_t i = 1; i < THREADS_MOST; i++) assert_memory_equal(got[0].data, got[i].data, view_bytes(&got[0], test->rows, test->out));
         for (size_t i = 0; i < THREADS_MOST; i++) memory_free(got[i].data);
@@ -182,6 +184,43 @@ static void rows_agree_with_plain_c(void **state) {
         }
         /* Where the processor has everything, every row must have been tried. */
         if (isa_available() == ISA_AVX512BF16) assert_true(accepted > 0);
+    }
+}
+
+static struct linear_case random_case(uint64_t *state) {
+    struct linear_case test = {.samples = random_below(state, 4) + 1,
+                               .rows = random_below(state, 60) + 1,
+                               .in = random_below(state, 150) + 1,
+                               .out = random_below(state, 180) + 1,
+                               .x_dtype = random_dtype(state),
+                               .residual_dtype = random_dtype(state),
+                               .out_dtype = random_dtype(state),
+                               .weights = 1,
+                               .bias = random_below(state, 2),
+                               .extra = random_below(state, 3)};
+    if (random_below(state, 3) == 0) {
+        test.geglu = true;
+        return test;
+    }
+    test.act = (enum activation)random_below(state, ACT_RELU + 1);
+    test.residual = random_below(state, 2);
+    test.per_sample = random_below(state, 2);
+    if (random_below(state, 2)) test.in2 = random_below(state, 90) + 1;
+    if (test.out > 3 && random_below(state, 2)) test.weights = 3;
+    if (random_below(state, 2)) test.x_samples = 1;
+    if (random_below(state, 2)) test.residual_samples = 1;
+    return test;
+}
+
+static void rows_agree_on_made_up_shapes(void **pools) {
+    uint64_t state = 4101842887655102017u;
+    for (size_t i = 0; i < 60; i++) {
+        struct linear_case test = random_case(&state);
+        for (size_t k = 0; linear_kernels[k] != reference(); k++) {
+            if (!row_is_ours(linear_kernels[k]->name)) continue;
+            check(linear_kernels[k], &test, BF16, *pools);
+            check(linear_kernels[k], &test, F32, *pools);
+        }
     }
 }
 
@@ -207,6 +246,7 @@ static void wide_input_is_rounded(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(rows_agree_with_plain_c), cmocka_unit_test(wide_input_is_rounded)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(rows_agree_with_plain_c), cmocka_unit_test(rows_agree_on_made_up_shapes),
+                                       cmocka_unit_test(wide_input_is_rounded)};
     return cmocka_run_group_tests(tests, pools_setup, pools_teardown);
 }
