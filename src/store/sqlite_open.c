@@ -2,12 +2,15 @@
 #include "store/sqlite.h"
 
 #include "base/memory.h"
+#include "base/time.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { RETRY_MICROSECONDS = 2000 };
 
 static void close_connection(struct connection *connection) {
     for (size_t i = 0; i < connection->statement_count; i++) sqlite3_finalize(connection->statements[i]);
@@ -25,11 +28,22 @@ static void close_store(struct store *base) {
     memory_free(store);
 }
 
+/* SQLite does not wait where waiting could deadlock: while another process makes the file, turns it
+ * to a write-ahead log, recovers that log or takes it away again. All of them are done soon. */
+static int apply_settings(sqlite3 *database, const char *settings) {
+    int64_t give_up = time_monotonic() + (int64_t)BUSY_MILLISECONDS * 1000;
+    for (;;) {
+        int result = sqlite3_exec(database, settings, NULL, NULL, NULL);
+        if ((result & 0xff) != SQLITE_BUSY || time_monotonic() > give_up) return result;
+        time_sleep(RETRY_MICROSECONDS);
+    }
+}
+
 static bool open_connection(struct connection *connection, const char *path, const char *settings, struct error *error) {
     int result = sqlite3_open_v2(path, &connection->database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
     if (result == SQLITE_OK) result = sqlite3_extended_result_codes(connection->database, 1);
     if (result == SQLITE_OK) result = sqlite3_busy_timeout(connection->database, BUSY_MILLISECONDS);
-    if (result == SQLITE_OK) result = sqlite3_exec(connection->database, settings, NULL, NULL, NULL);
+    if (result == SQLITE_OK) result = apply_settings(connection->database, settings);
     return result == SQLITE_OK || sqlite_error(connection->database, result, error);
 }
 
