@@ -31,8 +31,17 @@ struct span {
     size_t segment, end, first, count;
 };
 
+/* Rows that will be wanted when the sums are there: their lines are asked for while products are made, one line a unit of depth. */
+struct ahead {
+    const unsigned char *row[2 * GEMM_TILE_ROWS];
+    size_t rows, bytes; /* bytes: of each row, a power of two */
+};
+enum { LINE = 64 };
+
 __attribute__((always_inline)) static inline void tile(size_t rows, size_t vectors, const struct gemm_rows *a, size_t first_row,
-                                                       const struct span *span, const unsigned char *panel, float *sums, bool more) {
+                                                       const struct span *span, const unsigned char *panel, float *sums, bool more,
+                                                       const struct ahead *ahead) {
+    size_t next = 0, offset = 0;
     vector sum[GEMM_TILE_ROWS][VECTORS];
 #pragma GCC unroll 6
     for (size_t r = 0; r < rows; r++)
@@ -55,6 +64,11 @@ __attribute__((always_inline)) static inline void tile(size_t rows, size_t vecto
                 for (size_t v = 0; v < vectors; v++) sum[r][v] = multiply_add(sum[r][v], unit, b[v]);
             }
             panel += vectors * sizeof(vector);
+            __builtin_prefetch((const void *)((uintptr_t)ahead->row[next] + offset)); /* an address past the end does no harm */
+            if (++next == ahead->rows) {
+                next = 0;
+                offset = (offset + LINE) & (ahead->bytes - 1);
+            }
         }
     }
 #pragma GCC unroll 6
@@ -64,12 +78,12 @@ __attribute__((always_inline)) static inline void tile(size_t rows, size_t vecto
 }
 
 typedef void tile_function(const struct gemm_rows *a, size_t first_row, const struct span *span, const unsigned char *panel, float *sums,
-                           bool more);
+                           bool more, const struct ahead *ahead);
 
 #define TILE(rows, vectors)                                                                                                                \
     static void tile_##rows##_##vectors(const struct gemm_rows *a, size_t first_row, const struct span *span, const unsigned char *panel,  \
-                                        float *sums, bool more) {                                                                          \
-        tile(rows, vectors, a, first_row, span, panel, sums, more);                                                                        \
+                                        float *sums, bool more, const struct ahead *ahead) {                                               \
+        tile(rows, vectors, a, first_row, span, panel, sums, more, ahead);                                                                 \
     }
 /* clang-format off */
 #if PANEL_OF_FOUR
@@ -191,19 +205,40 @@ static inline size_t next_span(const struct gemm_rows *a, struct span *span) {
     return units;
 }
 
+/* What finish_rows() will read and write of rows [first, first + rows), where there is a residual. */
+static void look_ahead(const struct gemm_finish *finish, size_t first, size_t rows, size_t column, struct ahead *ahead) {
+    size_t sample = first / finish->rows, place = first % finish->rows;
+    const struct view *residual = &finish->residual, *out = &finish->out;
+    size_t out_size = out->dtype == DTYPE_BF16 ? 2 : 4, residual_size = residual->dtype == DTYPE_BF16 ? 2 : 4;
+    ahead->rows = 2 * rows;
+    ahead->bytes = PANEL * sizeof(float);
+    for (size_t r = 0; r < rows; r++) {
+        size_t from = sample % residual->samples * finish->rows + place, to = sample * finish->rows + place;
+        ahead->row[2 * r] = (const unsigned char *)residual->data + (from * residual->stride + column) * residual_size;
+        ahead->row[2 * r + 1] = (const unsigned char *)out->data + (to * out->stride + column) * out_size;
+        if (++place == finish->rows) {
+            place = 0;
+            sample++;
+        }
+    }
+}
+
 static void run_block(const struct gemm_block *block) {
     const struct gemm_rows *a = &block->a;
     size_t depth = gemm_depth(a), vectors = block->panel_columns / FLOATS;
     bool shallow = depth <= GEMM_UNITS && block->finish;
     const unsigned char *panel = block->panel;
     struct span span = {0, 0, 0, 0};
+    struct ahead ahead = {.row = {panel}, .rows = 1, .bytes = LINE};
     for (size_t done = 0; done < depth;) {
         size_t units = next_span(a, &span);
         bool last = done + units == depth;
         for (size_t r = 0; r < block->rows; r += GEMM_TILE_ROWS) {
             size_t rows = block->rows - r < GEMM_TILE_ROWS ? block->rows - r : GEMM_TILE_ROWS;
             float *sums = block->sums + (shallow ? 0 : r * block->panel_columns);
-            tiles[rows - 1][vectors - 1](a, r, &span, panel, sums, done > 0);
+            if (last && block->finish && block->finish->residual.data)
+                look_ahead(block->finish, block->first_row + r, rows, block->first_column, &ahead);
+            tiles[rows - 1][vectors - 1](a, r, &span, panel, sums, done > 0, &ahead);
             if (last && block->finish)
                 finish_rows(block->finish, block->first_row + r, rows, block->first_column, block->columns, sums, block->panel_columns);
         }
