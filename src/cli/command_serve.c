@@ -13,7 +13,7 @@
 struct serve_settings {
     const char *listen, *data, *store, *model, *public_url, *cors, *tls_certificate, *tls_key;
     long long threads, workers, wait, retention, file_lifetime, creates, requests;
-    bool no_safety, data_uri_output, private_inputs;
+    bool no_safety, data_uri_output, private_inputs, say_aborted;
     int dtype;
 };
 
@@ -60,6 +60,7 @@ static bool serve(const struct serve_settings *settings, const struct data_folde
         .retention_seconds = (int)settings->retention,
         .file_seconds = (int)settings->file_lifetime,
         .data_uri_output = settings->data_uri_output,
+        .say_aborted = settings->say_aborted,
         .private_webhooks = true,
         .cors_origins = settings->cors,
         .tls_certificate = settings->tls_certificate,
@@ -109,6 +110,8 @@ int command_serve(int argc, char **argv) {
         {"creates-per-minute", 0, OPTION_INTEGER, "N", "limit of each token (default 0: none)", &settings.creates, 0, 1e9, NULL},
         {"requests-per-minute", 0, OPTION_INTEGER, "N", "limit of each token (default 0: none)", &settings.requests, 0, 1e9, NULL},
         {"data-uri-output", 0, OPTION_FLAG, NULL, "outputs as data: URIs instead of http URLs", &settings.data_uri_output, 0, 0, NULL},
+        {"say-aborted", 0, OPTION_FLAG, NULL, "call predictions \"aborted\" whose deadline came before their start", &settings.say_aborted,
+         0, 0, NULL},
         {"private-inputs", 0, OPTION_FLAG, NULL, "let input URLs point at private addresses", &settings.private_inputs, 0, 0, NULL},
         {"cors", 0, OPTION_TEXT, "ORIGINS", "web origins that may call the API, separated by commas", &settings.cors, 0, 0, NULL},
         {"no-safety", 0, OPTION_FLAG, NULL, "run without the safety checker", &settings.no_safety, 0, 0, NULL},

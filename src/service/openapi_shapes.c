@@ -21,7 +21,7 @@ static const struct shape {
      "version:OptionalVersionName input!:Input webhook:url? webhook_events_filter:[start|output|logs|completed]? stream:flag?"},
     {"Prediction", false,
      "id!:text model!:text version!:text input!:object logs!:text output!:[url]? data_removed!:flag error!:text? source!:api|web "
-     "status!:starting|processing|succeeded|failed|canceled created_at!:time started_at:time completed_at:time deadline:time "
+     "status!:starting|processing|succeeded|failed|canceled|aborted created_at!:time started_at:time completed_at:time deadline:time "
      "metrics:Metrics webhook:text webhook_events_filter:[start|output|logs|completed] urls!:PredictionUrls"},
     {"Metrics", false, "predict_time!:number total_time!:number"},
     {"PredictionUrls", false, "get!:url cancel!:url web!:url stream:url"},

@@ -120,6 +120,12 @@ static bool set_webhook(json_t *object, const struct prediction *prediction) {
     return set_new(object, "webhook_events_filter", filter);
 }
 
+/* The hosted service's own word, which most of its clients do not know: they would wait for ever. */
+static bool was_aborted(const struct prediction *prediction, enum prediction_status status) {
+    return status == PREDICTION_CANCELED && prediction->started == 0 && prediction->deadline != 0 &&
+           prediction->completed >= prediction->deadline;
+}
+
 json_t *prediction_json(const struct prediction *prediction, const struct prediction_view *view) {
     bool before_end = view->event != 0 && view->event != WEBHOOK_COMPLETED;
     bool terminal = prediction_status_terminal(prediction->status) && !before_end && !view->as_starting;
@@ -128,6 +134,7 @@ json_t *prediction_json(const struct prediction *prediction, const struct predic
         status = PREDICTION_STARTING;
     else if (before_end && prediction_status_terminal(status))
         status = PREDICTION_PROCESSING;
+    const char *word = view->aborted && was_aborted(prediction, status) ? "aborted" : prediction_status_name(status);
     bool early = view->as_starting || view->event == WEBHOOK_START || view->event == WEBHOOK_LOGS;
 
     json_t *object = json_object();
@@ -138,8 +145,8 @@ json_t *prediction_json(const struct prediction *prediction, const struct predic
                 set_new(object, "output", early ? json_null() : output_json(prediction, view)) &&
                 set_new(object, "data_removed", json_boolean(prediction->data_removed)) &&
                 set_new(object, "error", terminal && prediction->error != NULL ? json_string(prediction->error) : json_null()) &&
-                set_text(object, "source", prediction->from_web ? "web" : "api") &&
-                set_text(object, "status", prediction_status_name(status)) && set_time(object, "created_at", prediction->created, 3);
+                set_text(object, "source", prediction->from_web ? "web" : "api") && set_text(object, "status", word) &&
+                set_time(object, "created_at", prediction->created, 3);
     if (fine && !view->as_starting) fine = set_time(object, "started_at", prediction->started, 6);
     if (fine && terminal) fine = set_time(object, "completed_at", prediction->completed, 6) && set_metrics(object, prediction);
     fine = fine && set_time(object, "deadline", prediction->deadline, 3) && set_webhook(object, prediction) &&

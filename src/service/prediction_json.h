@@ -10,6 +10,7 @@ struct prediction_view {
     struct blobs *blobs; /* outputs as data URIs when not NULL */
     bool hide_stream;    /* leave urls.stream out */
     bool as_starting;    /* a blocking create whose time is up says so, whatever has begun */
+    bool aborted;        /* one whose deadline came before its start is called aborted, not canceled */
     unsigned event;      /* a webhook of this event: shows no end unless WEBHOOK_COMPLETED; 0: plain */
 };
 

@@ -18,7 +18,8 @@
 
 static struct prediction_view view_of(const struct request *request, const struct prediction *prediction) {
     bool data = request->service->options->data_uri_output || prediction->data_uri_output;
-    return (struct prediction_view){.base = request->base, .blobs = data ? request->service->blobs : NULL};
+    return (struct prediction_view){
+        .base = request->base, .blobs = data ? request->service->blobs : NULL, .aborted = request->service->options->say_aborted};
 }
 
 static bool answer_prediction(struct request *request, unsigned status, const struct prediction *prediction) {

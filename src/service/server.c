@@ -21,7 +21,9 @@
 #include <unistd.h>
 
 enum {
-    CONNECTION_MEMORY = 32 * 1024, /* request line and headers must fit; more is answered with 431 */
+    CONNECTION_MEMORY = 32 * 1024, /* request line and headers must fit, else libmicrohttpd answers by itself */
+    TARGET_BYTES_MAX = 8 * 1024,   /* longer: 414 */
+    HEADER_BYTES_MAX = 24 * 1024,  /* names and values of all headers; more: 431 */
     CONNECTION_INCREMENT = 16 * 1024,
     IDLE_SECONDS = 60, /* without a byte, or (server_reap) without a whole request head */
     BODY_SECONDS = 60, /* for a body, plus its length at BODY_RATE */
@@ -135,6 +137,23 @@ static void answer_options(struct request *request, const char *allow) {
     answer_header(request, "Access-Control-Allow-Methods", allow);
     answer_header(request, "Access-Control-Allow-Headers", "Authorization, Content-Type, Prefer, Cancel-After, Last-Event-ID");
     answer_header(request, "Access-Control-Max-Age", "86400");
+}
+
+static enum MHD_Result add_header_bytes(void *total, enum MHD_ValueKind kind, const char *name, const char *value) {
+    (void)kind;
+    *(size_t *)total += strlen(name) + (value == NULL ? 0 : strlen(value));
+    return MHD_YES;
+}
+
+static bool head_is_short(struct request *request) {
+    size_t bytes = 0;
+    MHD_get_connection_values(request->connection, MHD_HEADER_KIND, add_header_bytes, &bytes);
+    if (strlen(request->target) > TARGET_BYTES_MAX)
+        return answer_problem(request, 414, "URI too long", "The URL of a request may have %d bytes.", TARGET_BYTES_MAX), false;
+    if (bytes > HEADER_BYTES_MAX)
+        return answer_problem(request, 431, "Headers too large", "The headers of a request may have %d bytes in all.", HEADER_BYTES_MAX),
+               false;
+    return true;
 }
 
 static bool head_is_sound(struct request *request, const char *version) {
@@ -284,7 +303,8 @@ static enum MHD_Result begin(struct request *request, const char *method, const 
     snprintf(request->method, sizeof request->method, "%s", method);
     request->phase = REQUEST_BODY;
     peer_state(request->connection, PEER_BODY);
-    request->drain = !head_is_sound(request, version) || !phase_route(request) || !phase_auth(request) || !phase_limit(request);
+    request->drain = !head_is_short(request) || !head_is_sound(request, version) || !phase_route(request) || !phase_auth(request) ||
+                     !phase_limit(request);
     if (!request->drain) return MHD_YES;
     /* A refused body is read to its end when that is near, because a client that is still sending
      * would get a reset instead of the answer; not when it waits for leave to send. */

@@ -18,6 +18,7 @@ struct service_options {
     int retention_seconds;                       /* inputs, outputs, logs removed after this; 0 = never */
     int file_seconds;                            /* uploaded files expire after this; 0 = never */
     bool data_uri_output;                        /* outputs as data URIs for everybody */
+    bool say_aborted;                            /* a deadline before the start is called aborted instead of canceled */
     bool private_webhooks;                       /* may webhooks go to private addresses and plain http? default true: self-hosting */
     const char *cors_origins;                    /* comma-separated allow-list, NULL = none */
     const char *tls_certificate, *tls_key;       /* PEM files: serve https; NULL = plain http */

@@ -119,7 +119,7 @@ static char *body_of(struct webhooks *webhooks, const struct webhook *webhook, s
     struct prediction prediction;
     const struct service_options *options = webhooks->service->options;
     if (!store_get(webhooks->store, webhook->prediction, NULL, &prediction, error)) return NULL;
-    struct prediction_view view = {.base = prediction.public_base, .event = webhook->event};
+    struct prediction_view view = {.base = prediction.public_base, .event = webhook->event, .aborted = options->say_aborted};
     if (options->data_uri_output || prediction.data_uri_output) view.blobs = webhooks->service->blobs;
     json_t *json = prediction_json(&prediction, &view);
     char *text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(15));

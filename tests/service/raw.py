@@ -195,6 +195,8 @@ def oversized_heads():
             assert wire.answer().status in (414, 431)
         except (BrokenPipeError, ConnectionResetError):
             pass
+    is_problem(ask("GET /healthz", ["X-Large: " + "y" * 25000]), 431)
+    is_problem(ask("GET /healthz?" + "y" * 9000), 414)
     assert ask("GET /healthz", ["X-Fine: " + "y" * 20000]).status == 200
 
 

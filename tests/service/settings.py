@@ -253,6 +253,15 @@ def deadlines_are_kept():
 
 
 @case
+def aborted_where_asked_for():
+    with Server("--workers", "0", "--say-aborted") as server:
+        prediction = server.create(Cancel_After="5s")
+        time.sleep(6.5)
+        assert server.ask("GET", "/v1/predictions/" + prediction["id"]).json["status"] == "aborted"
+        assert server.ask("POST", f"/v1/predictions/{server.create()['id']}/cancel").json["status"] == "canceled"
+
+
+@case
 def origins():
     with Server("--workers", "0", "--cors", "https://app.example, http://localhost:3000") as server:
         answer = server.ask("OPTIONS", "/v1/predictions", Origin="https://app.example", Access_Control_Request_Method="POST")
