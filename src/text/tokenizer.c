@@ -1,22 +1,54 @@
 #include "text/tokenizer.h"
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "text/bytepair.h"
 #include "text/fix.h"
 #include "text/vocabulary.h"
 
+#include <jansson.h>
 #include <string.h>
+
+enum { CONFIG_BYTES_MAX = 1 << 20 };
 
 struct tokenizer {
     struct vocabulary *vocabulary;
+    int32_t pad;
 };
+
+/* tokenizer_config.json's pad_token: a text, or an object whose "content" it is. Without the file or
+ * the entry it stays the end token; Stable Diffusion 2 says "!". */
+static bool read_pad(const char *folder, struct tokenizer *tokenizer, struct error *error) {
+    char *path = file_join(folder, "tokenizer_config.json"), *text = NULL;
+    size_t length = 0;
+    if (!path) return error_set(error, ERROR_MEMORY, "out of memory for the tokenizer");
+    bool exists = file_exists(path);
+    bool read = !exists || file_read(path, CONFIG_BYTES_MAX, &text, &length, error);
+    json_error_t where;
+    json_t *root = exists && read ? json_loadb(text, length, 0, &where) : NULL;
+    if (exists && read && !json_is_object(root)) read = error_set(error, ERROR_FORMAT, "%s is not a JSON object", path);
+    const json_t *pad = json_object_get(root, "pad_token");
+    const char *name = json_string_value(json_is_object(pad) ? json_object_get(pad, "content") : pad);
+    const struct vocabulary *vocabulary = tokenizer->vocabulary;
+    for (int32_t id = 0; name && id < VOCABULARY_SIZE; id++)
+        if (vocabulary->name[id] && strcmp(vocabulary->name[id], name) == 0) {
+            tokenizer->pad = id;
+            name = NULL;
+        }
+    if (read && name) read = error_set(error, ERROR_FORMAT, "%s: the vocabulary does not have the pad_token", path);
+    json_decref(root);
+    memory_free(text);
+    memory_free(path);
+    return read;
+}
 
 bool tokenizer_open(const char *folder, struct tokenizer **tokenizer, struct error *error) {
     struct tokenizer *opened = memory_zero(sizeof *opened);
     if (!opened) return error_set(error, ERROR_MEMORY, "out of memory for the tokenizer");
     bool filled = folder ? vocabulary_open(folder, &opened->vocabulary, error) : vocabulary_builtin(&opened->vocabulary, error);
-    if (!filled) {
-        memory_free(opened);
+    opened->pad = TOKENIZER_END;
+    if (!filled || (folder && !read_pad(folder, opened, error))) {
+        tokenizer_close(opened);
         return false;
     }
     *tokenizer = opened;
@@ -164,9 +196,9 @@ static char *decode(const struct vocabulary *vocabulary, const int32_t *ids, siz
 /* ==== The whole ==== */
 
 /* Keep what fits of all ids. first, last: what is cut, when there is anything. */
-static void keep(const struct ids *all, bool keep_end, int32_t ids[TOKENIZER_LENGTH], size_t *first, size_t *last) {
+static void keep(const struct ids *all, int32_t pad, bool keep_end, int32_t ids[TOKENIZER_LENGTH], size_t *first, size_t *last) {
     bool fits = all->length <= TOKENIZER_LENGTH;
-    for (size_t i = 0; i < TOKENIZER_LENGTH; i++) ids[i] = i < all->length ? all->data[i] : TOKENIZER_END;
+    for (size_t i = 0; i < TOKENIZER_LENGTH; i++) ids[i] = i < all->length ? all->data[i] : pad;
     if (!fits && keep_end) ids[TOKENIZER_LENGTH - 1] = TOKENIZER_END;
     *first = fits ? all->length : keep_end ? TOKENIZER_LENGTH - 1 : TOKENIZER_LENGTH;
     *last = fits || !keep_end ? all->length : all->length - 1;
@@ -183,7 +215,7 @@ bool tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_
     char *decoded = NULL;
     if (done) {
         size_t first, last;
-        keep(&all, keep_end, ids, &first, &last);
+        keep(&all, tokenizer->pad, keep_end, ids, &first, &last);
         if (count) *count = keep_end && all.length > TOKENIZER_LENGTH ? TOKENIZER_LENGTH : all.length;
         if (cut && first < last) {
             decoded = decode(tokenizer->vocabulary, all.data + first, last - first);

@@ -11,12 +11,13 @@ enum { TOKENIZER_LENGTH = 77, TOKENIZER_START = 49406, TOKENIZER_END = 49407 };
 
 struct tokenizer;
 
-/* From a folder with vocab.json and merges.txt (and tokenizer_config.json, optional). */
+/* From a folder with vocab.json and merges.txt, and tokenizer_config.json, optional, whose pad_token is used. */
 /* folder NULL: CLIP's own, from the copy inside the program. */
 bool tokenizer_open(const char *folder, struct tokenizer **tokenizer, struct error *error);
 void tokenizer_close(struct tokenizer *tokenizer);
 
-/* Ids of `text` (UTF-8; bytes that are not become U+FFFD), padded with the end token to 77.
+/* Ids of `text` (UTF-8; bytes that are not become U+FFFD), padded to 77 with the end token,
+ * or with what the folder's tokenizer_config.json names.
  * keep_end true: cut to 76 and end with the end token (the negative prompt);
  * keep_end false: all ids are made, then the first 77 kept (the positive prompt: a long one has no
  * end token).

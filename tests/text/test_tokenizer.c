@@ -305,13 +305,66 @@ static void built_in_copy_is_the_same(void **state) {
     }
 }
 
+static bool open_with_pad(const char *config, struct tokenizer **opened, struct error *error) {
+    static const char *const names[] = {"vocab.json", "merges.txt", "tokenizer_config.json"};
+    char path[3][128];
+    for (size_t i = 0; i < 3; i++) snprintf(path[i], sizeof path[i], "%s/%s", folder, names[i]);
+    assert_int_equal(symlink(FOLDER "/vocab.json", path[0]), 0);
+    assert_int_equal(symlink(FOLDER "/merges.txt", path[1]), 0);
+    FILE *file = fopen(path[2], "w");
+    assert_non_null(file);
+    fputs(config, file);
+    fclose(file);
+    bool fine = tokenizer_open(folder, opened, error);
+    for (size_t i = 0; i < 3; i++) unlink(path[i]);
+    return fine;
+}
+
+/* As transformers' CLIPTokenizer with pad_token="!", Stable Diffusion 2's: 49406, 320, 2368, 49407, 0, 0, ... */
+static void padding_is_what_the_config_says(void **state) {
+    (void)state;
+    static const struct {
+        const char *config;
+        int32_t pad; /* -1: refused */
+    } cases[] = {{"{\"pad_token\": \"!\"}", 0},
+                 {"{\"pad_token\": {\"content\": \"!\", \"lstrip\": false}}", 0},
+                 {"{\"pad_token\": null}", TOKENIZER_END},
+                 {"{}", TOKENIZER_END},
+                 {"{\"pad_token\": \"no such token\"}", -1},
+                 {"[]", -1},
+                 {"{", -1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct tokenizer *opened = NULL;
+        struct error error = {0};
+        bool fine = open_with_pad(cases[i].config, &opened, &error);
+        if (cases[i].pad < 0) {
+            assert_false(fine);
+            assert_int_equal(error.code, ERROR_FORMAT);
+            continue;
+        }
+        assert_true(fine);
+        int32_t ids[TOKENIZER_LENGTH];
+        assert_true(tokenizer_encode(opened, "a cat", 5, true, ids, NULL, NULL, &error));
+        static const int32_t begin[] = {TOKENIZER_START, 320, 2368, TOKENIZER_END};
+        assert_memory_equal(ids, begin, sizeof begin);
+        for (size_t k = 4; k < TOKENIZER_LENGTH; k++) assert_int_equal(ids[k], cases[i].pad);
+        tokenizer_close(opened);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_original),           cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_optional_results),   cmocka_unit_test(test_long),
-        cmocka_unit_test(test_invalid_utf8),       cmocka_unit_test(test_memory_fails),
-        cmocka_unit_test(test_hostile_vocabulary), cmocka_unit_test(test_hostile_merges),
-        cmocka_unit_test(test_other_merges),       cmocka_unit_test(built_in_copy_is_the_same),
+        cmocka_unit_test(test_original),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_optional_results),
+        cmocka_unit_test(test_long),
+        cmocka_unit_test(test_invalid_utf8),
+        cmocka_unit_test(test_memory_fails),
+        cmocka_unit_test(test_hostile_vocabulary),
+        cmocka_unit_test(test_hostile_merges),
+        cmocka_unit_test(test_other_merges),
+        cmocka_unit_test(built_in_copy_is_the_same),
+        cmocka_unit_test(padding_is_what_the_config_says),
     };
     return cmocka_run_group_tests(tests, open_tokenizer, close_tokenizer);
 }
