@@ -36,6 +36,7 @@ static const struct parameter {
     {"previews", "query", "1: events with URLs of preview pictures too (extension).", "{\"type\":\"string\"}"},
     {"owner", "query", "Whose file it is.", "{\"type\":\"string\"}"},
     {"expiry", "query", "Until when the link is valid, in seconds since 1970.", "{\"type\":\"integer\"}"},
+    {"size", "query", "The longer side's pixels, at most.", "{\"type\":\"integer\",\"minimum\":16,\"maximum\":512,\"default\":256}"},
     {"signature", "query", "Base64 of HMAC-SHA256 over \"OWNER ID EXPIRY\" with the webhooks' secret.", "{\"type\":\"string\"}"},
 };
 
@@ -117,6 +118,10 @@ static json_t *answers_of(const struct route *route) {
         set(answers, "206", json_pack("{s:s}", "description", "The part that was asked for"));
         set(answers, "304", json_pack("{s:s}", "description", "Not modified"));
         add_problem(answers, 416, "The range lies outside of the file");
+    }
+    if (strstr(route->pattern, "/thumbnail") != NULL) {
+        set(answers, "304", json_pack("{s:s}", "description", "Not modified"));
+        add_problem(answers, 503, "Others are being made; Retry-After says when to come back");
     }
     if (creates) {
         add_problem(answers, 503, "Too much is being received at once");

@@ -35,7 +35,7 @@ request_step route_prediction_create, route_prediction_list, route_prediction_ge
 request_step route_model_create, route_deployment_create;
 request_step route_model_list, route_model_get, route_version_list, route_version_get;
 request_step route_file_create, route_file_list, route_file_get, route_file_delete, route_file_download;
-request_step route_output, route_stream;
+request_step route_output, route_stream, route_output_thumbnail, route_file_thumbnail;
 request_step route_account, route_hardware, route_empty_page, route_webhook_secret;
 request_step route_health, route_ready, route_health_check, route_openapi;
 request_step route_page;

@@ -1,5 +1,7 @@
 /* Account, hardware, empty lists, health, the webhooks' secret. */
+#include "base/memory.h"
 #include "base/time.h"
+#include "service/gzip.h"
 #include "service/openapi.h"
 #include "service/routes.h"
 #include "service/webhooks.h"
@@ -41,4 +43,30 @@ bool route_health_check(struct request *request) {
     return answer_json(request, 200, json_pack("{s:s,s:{s:s,s:s}}", "status", status, "setup", "status", "succeeded", "logs", ""));
 }
 
-bool route_openapi(struct request *request) { return answer_json(request, 200, openapi_document(request)); }
+/* Five times smaller on the wire: the page loads it before its first paint. */
+static bool answer_packed(struct request *request, const char *text, size_t length) {
+    struct buffer packed;
+    buffer_init(&packed, length);
+    bool fine = gzip_compress(text, length, &packed);
+    if (fine) {
+        answer_response(request, 200, MHD_create_response_from_buffer(packed.length, packed.data, MHD_RESPMEM_MUST_COPY));
+        answer_header(request, "Content-Type", "application/json; charset=utf-8");
+        answer_header(request, "Content-Encoding", "gzip");
+        answer_header(request, "Cache-Control", "no-store");
+    }
+    buffer_free(&packed);
+    return fine;
+}
+
+bool route_openapi(struct request *request) {
+    json_t *document = openapi_document(request);
+    char *text = document == NULL ? NULL : json_dumps(document, JSON_COMPACT | JSON_REAL_PRECISION(15));
+    bool packed = text != NULL && gzip_accepted(request_header(request, "Accept-Encoding")) && answer_packed(request, text, strlen(text));
+    memory_free(text);
+    if (packed)
+        json_decref(document);
+    else
+        answer_json(request, 200, document);
+    answer_header(request, "Vary", "Accept-Encoding");
+    return true;
+}

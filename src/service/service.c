@@ -9,6 +9,7 @@
 #include "service/limits.h"
 #include "service/origin.h"
 #include "service/server.h"
+#include "service/thumbnails.h"
 #include "service/webhooks.h"
 #include "store/sweep.h"
 
@@ -129,6 +130,8 @@ static bool open_stores(struct service *service, struct error *error) {
         service->limits = limits_create(options->creates_per_minute, options->requests_per_minute);
         if (service->limits == NULL) return error_set(error, ERROR_MEMORY, "out of memory");
     }
+    service->thumbnails = thumbnails_create();
+    if (service->thumbnails == NULL) return error_set(error, ERROR_MEMORY, "out of memory");
     return store_open(options->store_url, &service->writer, error) && blobs_open(options->blobs_url, &service->blobs, error) &&
            auth_create(options->store_url, service->loopback, &service->auth, error) &&
            handlers_start(service, &service->handlers, error) && hub_start(service, &service->hub, error) &&
@@ -163,6 +166,7 @@ static bool start_server(struct service *service, int listener, struct server **
 static void close_stores(struct service *service) {
     auth_free(service->auth);
     limits_free(service->limits);
+    thumbnails_free(service->thumbnails);
     hub_free(service->hub);
     if (service->blobs != NULL) blobs_close(service->blobs);
     if (service->writer != NULL) store_close(service->writer);

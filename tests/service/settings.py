@@ -285,6 +285,53 @@ def public_urls():
 
 
 @case
+def thumbnails():
+    import base64, random, struct, zlib
+    chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    def png(width, height):
+        noise = random.Random(1)
+        rows = b"".join(b"\0" + noise.randbytes(3 * width) for _ in range(height))
+        return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    form = lambda content: b'--X\r\nContent-Disposition: form-data; name="content"\r\n\r\n' + content + b"\r\n--X--"
+    multipart = {"Content_Type": "multipart/form-data; boundary=X"}
+    with Server("--workers", "0") as server:
+        tokens = {name: {"Authorization": "Bearer " + program("token", "create", name, "--data", server.data).stdout.strip()} for name in ("alice", "bob")}
+        until(lambda: server.ask("GET", "/v1/account").status == 401)
+        file = server.ask("POST", "/v1/files", form(png(600, 400)), **tokens["alice"], **multipart).json
+        path = f"/v1/files/{file['id']}/thumbnail"
+        small = server.ask("GET", path, **tokens["alice"])
+        assert small.status == 200 and small.getheader("Content-Type") == "image/jpeg" and small.body[:2] == b"\xff\xd8", small.body
+        assert len(server.ask("GET", path + "?size=32", **tokens["alice"]).body) < len(small.body)
+        assert server.ask("GET", path, If_None_Match=small.getheader("ETag"), **tokens["alice"]).status == 304
+        assert server.ask("GET", path + "?size=32", If_None_Match=small.getheader("ETag"), **tokens["alice"]).status == 200
+        assert server.ask("GET", path).status == 401 and server.ask("GET", path, **tokens["bob"]).status == 404
+        for size in ("15", "513", "x", "", "-1", "1e2", "99999999999999999999"):
+            assert server.ask("GET", f"{path}?size={size}", **tokens["alice"]).status == 422, size
+        text = server.ask("POST", "/v1/files", form(b"words"), **tokens["alice"], **multipart).json
+        assert server.ask("GET", f"/v1/files/{text['id']}/thumbnail", **tokens["alice"]).status == 422
+        assert server.ask("DELETE", f"/v1/files/{file['id']}", **tokens["alice"]).status == 204
+        assert server.ask("GET", path, **tokens["alice"]).status == 404
+        # A picture at a path that is the permission itself.
+        image = "data:image/png;base64," + base64.b64encode(png(400, 300)).decode()
+        url = server.create({"input": {"image": image}}, **tokens["alice"])["input"]["image"]
+        path = url.split(str(server.port), 1)[1] + "/thumbnail"
+        small = server.ask("GET", path)
+        assert small.status == 200 and small.body[:2] == b"\xff\xd8" and len(small.body) < len(image) / 4, small.body
+        assert server.ask("HEAD", path).getheader("Content-Length") == str(len(small.body))
+        assert server.ask("GET", "/v1/outputs/0123456789abcdef.png/out.png/thumbnail").status == 404
+
+
+@case
+def the_document_is_packed():
+    import gzip
+    with Server("--workers", "0") as server:
+        plain, packed = server.ask("GET", "/openapi.json"), server.ask("GET", "/openapi.json", Accept_Encoding="br, gzip;q=0.8")
+        assert plain.getheader("Content-Encoding") is None and packed.getheader("Content-Encoding") == "gzip"
+        assert "Accept-Encoding" in plain.getheader("Vary") and "Accept-Encoding" in packed.getheader("Vary")
+        assert gzip.decompress(packed.body) == plain.body and len(packed.body) < len(plain.body) / 4
+
+
+@case
 def streams_are_kept_alive():
     with Server("--workers", "0") as server:
         prediction = server.create()
