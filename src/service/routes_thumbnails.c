@@ -12,7 +12,7 @@ static int wanted_side(const struct request *request) {
     char *text = request_query(request, "size");
     if (text == NULL) return THUMBNAIL_SIDE_DEFAULT;
     size_t digits = strspn(text, "0123456789");
-    int side = digits > 0 && digits < 5 && text[digits] == 0 ? atoi(text) : 0;
+    int side = digits > 0 && digits < 5 && text[digits] == 0 ? (int)strtol(text, NULL, 10) : 0;
     memory_free(text);
     return side >= THUMBNAIL_SIDE_MIN && side <= THUMBNAIL_SIDE_MAX ? side : 0;
 }

@@ -35,8 +35,8 @@ struct service {
     struct webhooks *webhooks;
     struct limits *limits; /* NULL: none are configured */
     struct thumbnails *thumbnails;
-    char bound[300];       /* host:port that we listen on, for clients that send no Host */
-    const char *scheme;    /* that we speak ourselves: "http" or "https" */
+    char bound[300];    /* host:port that we listen on, for clients that send no Host */
+    const char *scheme; /* that we speak ourselves: "http" or "https" */
     bool loopback;
     atomic_size_t body_bytes; /* of JSON bodies in memory */
     atomic_size_t requests;   /* begun and not ended */
