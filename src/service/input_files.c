@@ -54,31 +54,35 @@ static const char *url_path(const char *url) {
 }
 
 /* /files/ID of the caller's own, or /outputs/BLOB/NAME: the worker need not ask us over the network,
- * where it would have no token (and perhaps no leave to reach this machine). */
-static bool find_own(struct request *request, const char *path, char blob[101]) {
+ * where it would have no token (and perhaps no leave to reach this machine). blob "": it is none of ours.
+ * False when the store or the disk does not answer: then nobody knows whose it is. */
+static bool find_own(struct request *request, const char *path, char blob[101], struct error *error) {
+    blob[0] = 0;
     struct stored_file file;
     char id[64];
     size_t length;
     if (strncmp(path, "/files/", 7) == 0) {
         length = strcspn(path + 7, "/?#");
-        if (length == 0 || length >= sizeof id || (path[7 + length] == '/' && strncmp(path + 7 + length, "/download", 9) != 0))
-            return false;
+        if (length == 0 || length >= sizeof id || (path[7 + length] == '/' && strncmp(path + 7 + length, "/download", 9) != 0)) return true;
         memcpy(id, path + 7, length);
         id[length] = 0;
-        if (!store_file_get(request->reader, id, request_owner(request), &file, NULL)) return false;
+        if (!store_file_get(request->reader, id, request_owner(request), &file, error)) return error->code == ERROR_NOT_FOUND;
         snprintf(blob, 101, "%s", file.blob);
         stored_file_free(&file);
         return true;
     }
-    if (strncmp(path, "/outputs/", 9) != 0) return false;
+    if (strncmp(path, "/outputs/", 9) != 0) return true;
     length = strcspn(path + 9, "/?#");
-    if (length == 0 || length > 100) return false;
-    memcpy(blob, path + 9, length);
-    blob[length] = 0;
+    if (length == 0 || length > 100) return true;
+    char name[101];
+    memcpy(name, path + 9, length);
+    name[length] = 0;
     int descriptor;
     size_t size;
-    if (!blob_name_valid(blob) || !blob_open(request->service->blobs, blob, &descriptor, &size, NULL, NULL)) return false;
+    if (!blob_name_valid(name)) return true;
+    if (!blob_open(request->service->blobs, name, &descriptor, &size, NULL, error)) return error->code == ERROR_NOT_FOUND;
     close(descriptor);
+    memcpy(blob, name, length + 1);
     return true;
 }
 
@@ -93,7 +97,8 @@ bool input_files_hold(struct request *request, json_t *known, const char **key, 
             continue;
         }
         const char *path = url_path(value);
-        if (path != NULL && find_own(request, path, blob) && !set_blob(known, name, blob, error)) return false;
+        if (path == NULL) continue;
+        if (!find_own(request, path, blob, error) || (blob[0] != 0 && !set_blob(known, name, blob, error))) return false;
     }
     return true;
 }

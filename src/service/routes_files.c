@@ -64,7 +64,9 @@ bool route_file_create(struct request *request) {
     file.expires = lifetime == 0 ? 0 : file.created + (int64_t)lifetime * 1000000;
     if (file.owner == NULL || !store_file_create(request->service->writer, &file, &error)) {
         if (file.owner == NULL) error_set(&error, ERROR_MEMORY, "out of memory");
-        blob_delete(request->service->blobs, file.blob, NULL);
+        /* Not known to be stored, but perhaps it is: only what surely is not goes at once. */
+        bool used;
+        if (store_blob_used(request->reader, file.blob, &used, NULL) && !used) blob_delete(request->service->blobs, file.blob, NULL);
         answer_error(request, &error);
     } else {
         answer_json(request, 201, file_json(request, &file));

@@ -19,8 +19,8 @@
 
 enum {
     IN_FLIGHT_MAX = 32,
-    LEASE_SECONDS = 60,
     DELIVERY_SECONDS = 15,
+    LEASE_SECONDS = 20, /* after a crash, so long what was being delivered has to wait for another */
     CONNECT_SECONDS = 5,
     TRIES_MAX = 8, /* 0.5 s, 1 s, ... 32 s apart: the last about a minute after the first */
     SLEEP_MAX_MS = 5000

@@ -138,10 +138,17 @@ static bool keep_pictures(struct attempt *attempt, const inpaint_result *result,
     return true;
 }
 
+/* Only what the store surely does not refer to: an end whose commit was answered with an error may have
+ * been made all the same. What is left behind for nothing is swept later. */
+static void drop_picture(const struct worker *worker, const char *name) {
+    bool used;
+    if (store_blob_used(worker->store, name, &used, NULL) && !used) blob_delete(worker->blobs, name, NULL);
+}
+
 static void drop_pictures(struct attempt *attempt) {
     size_t index;
     const json_t *name;
-    json_array_foreach(attempt->output, index, name) blob_delete(attempt->worker->blobs, json_string_value(name), NULL);
+    json_array_foreach(attempt->output, index, name) drop_picture(attempt->worker, json_string_value(name));
     json_decref(attempt->output);
     attempt->output = NULL;
 }

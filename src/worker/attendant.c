@@ -124,7 +124,8 @@ static void write_preview(struct attendant *attendant) {
     if (image_encode_png(&image, NULL, &png, &error) && blob_put(attendant->blobs, ".png", png.data, png.length, name, &error)) {
         bool ok = store_preview(attendant->store, &attendant->lease, name, &error);
         judge(attendant, ok, &error);
-        if (!ok) blob_delete(attendant->blobs, name, NULL);
+        bool used; /* told after all, if the connection was lost in its commit */
+        if (!ok && store_blob_used(attendant->store, name, &used, NULL) && !used) blob_delete(attendant->blobs, name, NULL);
     } else {
         log_warning("prediction %s: no preview: %s", attendant->lease.id, error.message);
     }
