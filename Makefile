@@ -8,7 +8,7 @@ DATA ?= data
 # make test TESTS=parity runs only the tests whose name matches.
 TESTS ?= .
 
-.PHONY: help run build test test-full lint format asan tsan clang fuzz clean
+.PHONY: help run build test test-full soak lint format asan tsan clang fuzz clean
 
 help: ## this text
 	@echo "inpaintd: paint new content into the masked part of a photo"
@@ -34,6 +34,15 @@ test-full: ## parity on a checkpoint of the real model's size, written on the sp
 	@scripts/build release
 	@scripts/full-checkpoint build/full-checkpoint
 	INPAINT_FULL_CHECKPOINT=$(CURDIR)/build/full-checkpoint ctest --test-dir build/release --output-on-failure -R parity
+
+# make soak SEED=7 MINUTES=60
+SEED ?= 1
+MINUTES ?= 10
+
+soak: ## kill -9 of services, workers and databases at random, for MINUTES, from SEED on
+	@scripts/setup build test
+	@scripts/build release inpaintd soak-check
+	@scripts/soak "$(SEED)" "$(MINUTES)"
 
 lint: ## layout, clang-tidy, cppcheck and the house rules
 	@scripts/setup build test lint
