@@ -17,6 +17,9 @@ struct store {
     const struct store_backend *backend;
 };
 
+/* The wish's models as a JSON array, NULL for any; ERROR_ARGUMENT for a wish that can't be. */
+bool wish_models(const struct store_wish *wish, json_t **models, struct error *error);
+
 bool sqlite_store_open(const char *path, struct store **store, struct error *error);
 bool postgres_store_open(const char *url, struct store **store, struct error *error);
 

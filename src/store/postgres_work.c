@@ -33,8 +33,8 @@ static int64_t after_seconds(const struct postgres_store *store, int seconds) { 
 /* ---- claim ---- */
 
 struct claim {
-    const char *worker;
-    int lease_seconds;
+    const struct store_wish *wish;
+    json_t *models; /* that it can run; NULL: any */
     struct prediction *prediction;
     bool found;
 };
@@ -45,24 +45,32 @@ static bool read_first(struct statement *statement, struct standing *standing, b
     return statement_end(statement, error);
 }
 
+/* $1 is the JSON array of what can be run; NULL: everything. */
+#define RUNNABLE                                                                                                                           \
+    "($1::json IS NULL OR model IN (SELECT json_array_elements_text($1::json)) OR version IN (SELECT json_array_elements_text($1::json)))"
+
 /* What may be taken next: first a lease that ran out (it has waited longest), else the oldest. One
  * that somebody else is just taking or changing is passed over. */
-static bool next_candidate(struct postgres_store *store, struct standing *standing, bool *found, struct error *error) {
+static bool next_candidate(struct postgres_store *store, const json_t *models, struct standing *standing, bool *found,
+                           struct error *error) {
     struct statement statement =
-        statement_begin(store, "SELECT " STANDING_COLUMNS " FROM predictions WHERE status = 1 AND lease_until <= $1"
+        statement_begin(store, "SELECT " STANDING_COLUMNS " FROM predictions WHERE status = 1 AND lease_until <= $2 AND " RUNNABLE
                                " ORDER BY lease_until LIMIT 1 FOR UPDATE SKIP LOCKED");
+    statement_json(&statement, models);
     statement_integer(&statement, store->now);
     if (!read_first(&statement, standing, found, error)) return false;
     if (*found) return true;
-    statement = statement_begin(store, "SELECT " STANDING_COLUMNS
-                                       " FROM predictions WHERE status = 0 ORDER BY number LIMIT 1 FOR UPDATE SKIP LOCKED");
+    statement = statement_begin(store, "SELECT " STANDING_COLUMNS " FROM predictions WHERE status = 0 AND " RUNNABLE
+                                       " ORDER BY number LIMIT 1 FOR UPDATE SKIP LOCKED");
+    statement_json(&statement, models);
     return read_first(&statement, standing, found, error);
 }
 
 /* Find one to hand out; what is overdue on the way ends there. *changed: something ended. */
-static bool find_work(struct postgres_store *store, struct standing *standing, bool *found, bool *changed, struct error *error) {
+static bool find_work(struct postgres_store *store, const json_t *models, struct standing *standing, bool *found, bool *changed,
+                      struct error *error) {
     for (int swept = 0; swept < SWEEP; swept++) {
-        if (!next_candidate(store, standing, found, error)) return false;
+        if (!next_candidate(store, models, standing, found, error)) return false;
         if (!*found) return true;
         bool ok;
         if (past_deadline(store, standing))
@@ -83,22 +91,23 @@ static bool claim(struct postgres_store *store, void *user, bool *wake, struct e
     struct standing standing;
     claim->found = false;
     prediction_free(claim->prediction);
-    if (!find_work(store, &standing, &claim->found, wake, error)) return false;
+    if (!find_work(store, claim->models, &standing, &claim->found, wake, error)) return false;
     if (!claim->found) return true;
     const struct alteration alteration = {
-        .action = PREDICTION_CLAIM, .worker = claim->worker, .lease_until = after_seconds(store, claim->lease_seconds)};
+        .action = PREDICTION_CLAIM, .worker = claim->wish->worker, .lease_until = after_seconds(store, claim->wish->lease_seconds)};
     *wake = true;
     return alter_prediction(store, &standing, &alteration, error) && find_prediction(store, standing.id, NULL, claim->prediction, error);
 }
 
-bool postgres_claim(struct store *store, const char *worker, int lease_seconds, struct lease *lease, struct prediction *prediction,
-                    bool *found, struct error *error) {
-    struct claim wanted = {.worker = worker, .lease_seconds = lease_seconds, .prediction = prediction};
+bool postgres_claim(struct store *store, const struct store_wish *wish, struct lease *lease, struct prediction *prediction, bool *found,
+                    struct error *error) {
+    struct claim wanted = {.wish = wish, .prediction = prediction};
     *found = false;
     memset(prediction, 0, sizeof *prediction);
-    if (strlen(worker) >= sizeof lease->worker)
-        return error_set(error, ERROR_ARGUMENT, "a worker's name is at most %zu bytes", sizeof lease->worker - 1);
-    if (!postgres_write(store, claim, &wanted, error)) {
+    if (!wish_models(wish, &wanted.models, error)) return false;
+    bool done = postgres_write(store, claim, &wanted, error);
+    json_decref(wanted.models);
+    if (!done) {
         prediction_free(prediction);
         return false;
     }
@@ -106,7 +115,7 @@ bool postgres_claim(struct store *store, const char *worker, int lease_seconds, 
     if (!*found) return true;
     memset(lease, 0, sizeof *lease);
     memcpy(lease->id, prediction->id, sizeof lease->id);
-    snprintf(lease->worker, sizeof lease->worker, "%s", worker);
+    snprintf(lease->worker, sizeof lease->worker, "%s", wish->worker);
     lease->attempt = prediction->attempt;
     return true;
 }

@@ -29,24 +29,32 @@ static const char spent_sentence[] = "The worker stopped unexpectedly while pain
 
 /* ---- claim ---- */
 
+/* ?1 is the JSON array of what can be run; NULL: everything. */
+#define RUNNABLE "(?1 IS NULL OR model IN (SELECT value FROM json_each(?1)) OR version IN (SELECT value FROM json_each(?1)))"
+
 /* What may be taken next: first a lease that ran out (it has waited longest), else the oldest. */
-static bool next_candidate(struct sqlite_store *store, int64_t now, struct state *state, bool *found, struct error *error) {
-    struct query query = query_begin(&store->writer, "SELECT " STATE_COLUMNS " FROM predictions WHERE status = 1 AND lease_until <= ?"
-                                                     " ORDER BY lease_until LIMIT 1");
+static bool next_candidate(struct sqlite_store *store, const json_t *models, int64_t now, struct state *state, bool *found,
+                           struct error *error) {
+    struct query query = query_begin(&store->writer, "SELECT " STATE_COLUMNS " FROM predictions WHERE status = 1 AND lease_until <= ?2"
+                                                     " AND " RUNNABLE " ORDER BY lease_until LIMIT 1");
+    query_json(&query, models);
     query_integer(&query, now);
     *found = query_row(&query);
     if (*found) read_state(&query, state);
     if (!query_end(&query, error) || *found) return *found;
-    query = query_begin(&store->writer, "SELECT " STATE_COLUMNS " FROM predictions WHERE status = 0 ORDER BY number LIMIT 1");
+    query =
+        query_begin(&store->writer, "SELECT " STATE_COLUMNS " FROM predictions WHERE status = 0 AND " RUNNABLE " ORDER BY number LIMIT 1");
+    query_json(&query, models);
     *found = query_row(&query);
     if (*found) read_state(&query, state);
     return query_end(&query, error);
 }
 
 /* Find one to hand out; what is overdue on the way ends there. *changed: something ended. */
-static bool find_work(struct sqlite_store *store, int64_t now, struct state *state, bool *found, bool *changed, struct error *error) {
+static bool find_work(struct sqlite_store *store, const json_t *models, int64_t now, struct state *state, bool *found, bool *changed,
+                      struct error *error) {
     for (int swept = 0; swept < SWEEP; swept++) {
-        if (!next_candidate(store, now, state, found, error)) return false;
+        if (!next_candidate(store, models, now, state, found, error)) return false;
         if (!*found) return true;
         bool ok;
         if (past_deadline(state, now))
@@ -62,10 +70,10 @@ static bool find_work(struct sqlite_store *store, int64_t now, struct state *sta
     return true;
 }
 
-static bool hand_out(struct sqlite_store *store, struct state *state, const char *worker, int64_t now, int lease_seconds,
-                     struct lease *lease, struct prediction *prediction, struct error *error) {
+static bool hand_out(struct sqlite_store *store, struct state *state, const struct store_wish *wish, int64_t now, struct lease *lease,
+                     struct prediction *prediction, struct error *error) {
     struct change change = {
-        .action = PREDICTION_CLAIM, .now = now, .worker = worker, .lease_until = now + (int64_t)lease_seconds * 1000000};
+        .action = PREDICTION_CLAIM, .now = now, .worker = wish->worker, .lease_until = now + (int64_t)wish->lease_seconds * 1000000};
     if (!change_prediction(store, state, &change, error) || !get_prediction(&store->writer, state->id, NULL, prediction, error))
         return false;
     memset(lease, 0, sizeof *lease);
@@ -75,20 +83,25 @@ static bool hand_out(struct sqlite_store *store, struct state *state, const char
     return true;
 }
 
-bool sqlite_claim(struct store *base, const char *worker, int lease_seconds, struct lease *lease, struct prediction *prediction,
-                  bool *found, struct error *error) {
-    struct sqlite_store *store = sqlite_of(base);
+static bool claim(struct sqlite_store *store, const struct store_wish *wish, const json_t *models, struct lease *lease,
+                  struct prediction *prediction, bool *found, struct error *error) {
     struct state state;
     bool changed = false;
-    *found = false;
-    memset(prediction, 0, sizeof *prediction);
-    if (strlen(worker) >= sizeof lease->worker)
-        return error_set(error, ERROR_ARGUMENT, "a worker's name is at most %zu bytes", sizeof lease->worker - 1);
     if (!write_begin(store, error)) return false;
     int64_t now = time_wall();
-    bool ok = find_work(store, now, &state, found, &changed, error);
-    if (ok && *found) ok = hand_out(store, &state, worker, now, lease_seconds, lease, prediction, error);
-    bool done = write_end(store, ok, changed || *found, error);
+    bool ok = find_work(store, models, now, &state, found, &changed, error);
+    if (ok && *found) ok = hand_out(store, &state, wish, now, lease, prediction, error);
+    return write_end(store, ok, changed || *found, error);
+}
+
+bool sqlite_claim(struct store *base, const struct store_wish *wish, struct lease *lease, struct prediction *prediction, bool *found,
+                  struct error *error) {
+    json_t *models;
+    *found = false;
+    memset(prediction, 0, sizeof *prediction);
+    if (!wish_models(wish, &models, error)) return false;
+    bool done = claim(sqlite_of(base), wish, models, lease, prediction, found, error);
+    json_decref(models);
     if (!done) {
         prediction_free(prediction);
         *found = false;

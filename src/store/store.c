@@ -26,6 +26,20 @@ void store_wake(struct store *store) { store->backend->wake(store); }
 #include "store/operations.def"
 #undef OPERATION
 
+bool wish_models(const struct store_wish *wish, json_t **models, struct error *error) {
+    const size_t longest = sizeof((struct lease *)0)->worker - 1;
+    *models = NULL;
+    if (strlen(wish->worker) > longest) return error_set(error, ERROR_ARGUMENT, "a worker's name is at most %zu bytes", longest);
+    if (!wish->models) return true;
+    *models = json_array();
+    bool ok = *models != NULL;
+    for (const char *const *model = wish->models; ok && *model; model++) ok = json_array_append_new(*models, json_string(*model)) == 0;
+    if (ok) return true;
+    json_decref(*models);
+    *models = NULL;
+    return error_set(error, ERROR_MEMORY, "out of memory");
+}
+
 void predictions_free(struct prediction *predictions, size_t count) {
     if (!predictions) return;
     for (size_t i = 0; i < count; i++) prediction_free(&predictions[i]);

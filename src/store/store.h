@@ -58,10 +58,20 @@ struct lease {
     int attempt; /* the fence: later writes must carry it */
     char worker[64];
 };
-/* Take the oldest starting prediction, or one whose lease ran out (if its attempts are spent, it is
- * failed on the way). *found false: nothing to do. lease_seconds from the store's clock. */
-bool store_claim(struct store *store, const char *worker, int lease_seconds, struct lease *lease, struct prediction *prediction,
-                 bool *found, struct error *error);
+/* Who asks for work, and what it can do. */
+struct store_wish {
+    const char *worker;
+    int lease_seconds; /* from the store's clock */
+    /* Models ("owner/name") and versions that it can run, NULL at the end; NULL: any. One that fits by
+     * its model or by its version is taken. */
+    const char *const *models;
+    /* The model or version that is loaded now; NULL: none. A hint: no order follows from it yet. */
+    const char *prefer;
+};
+/* Take the oldest starting prediction that the wish allows, or one whose lease ran out (if its attempts
+ * are spent, it is failed on the way). *found false: nothing to do. */
+bool store_claim(struct store *store, const struct store_wish *wish, struct lease *lease, struct prediction *prediction, bool *found,
+                 struct error *error);
 /* Extend. ERROR_CANCELED: canceled meanwhile (or past its deadline, which this call then records);
  * ERROR_CONFLICT: another worker has it. */
 bool store_heartbeat(struct store *store, const struct lease *lease, int lease_seconds, struct error *error);

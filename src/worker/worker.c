@@ -50,7 +50,8 @@ static bool serve_one(const struct worker *worker, const char *name) {
     struct lease lease;
     struct prediction prediction;
     bool found;
-    if (!store_claim(worker->store, name, worker->options->lease_seconds, &lease, &prediction, &found, &error)) {
+    const struct store_wish wish = {.worker = name, .lease_seconds = worker->options->lease_seconds};
+    if (!store_claim(worker->store, &wish, &lease, &prediction, &found, &error)) {
         log_error("can't look for work: %s", error.message);
         time_sleep(TROUBLE_MICROSECONDS);
         return false;

@@ -46,7 +46,7 @@ static void child_work(struct store *store, struct blobs *blobs, uint64_t *rando
     struct prediction prediction;
     bool found;
     char name[101], content[64];
-    if (!store_claim(store, "worker", 0, &lease, &prediction, &found, NULL) || !found) return;
+    if (!store_claim(store, &(struct store_wish){.worker = "worker"}, &lease, &prediction, &found, NULL) || !found) return;
     prediction_free(&prediction);
     for (uint64_t lines = next(random, 3); lines > 0; lines--) store_log(store, &lease, "a line of the log\n", NULL);
     snprintf(content, sizeof content, "the picture of %s", lease.id);

@@ -128,7 +128,8 @@ static inline void create_with_webhook(struct store *store, unsigned events, pre
 static inline bool claim_any(struct store *store, const char *worker, int lease_seconds, struct lease *lease) {
     struct prediction prediction;
     bool found;
-    ASSERT_OK(store_claim(store, worker, lease_seconds, lease, &prediction, &found, error));
+    const struct store_wish wish = {.worker = worker, .lease_seconds = lease_seconds};
+    ASSERT_OK(store_claim(store, &wish, lease, &prediction, &found, error));
     if (found) {
         assert_string_equal(prediction.id, lease->id);
         assert_int_equal(prediction.attempt, lease->attempt);

@@ -78,7 +78,8 @@ static void work(struct store *store, struct promised *promised) {
     struct lease first, second;
     bool found;
     json_t *output = json_pack("[s]", "outp.png");
-    if (STEP(store_claim(store, "worker", 60, &first, &prediction, &found, &problem)) && found) {
+    if (STEP(store_claim(store, &(struct store_wish){.worker = "worker", .lease_seconds = 60}, &first, &prediction, &found, &problem)) &&
+        found) {
         STEP(store_log(store, &first, "line\n", &problem));
         STEP(store_preview(store, &first, "prev.png", &problem));
         STEP(store_heartbeat(store, &first, 60, &problem));
@@ -86,7 +87,8 @@ static void work(struct store *store, struct promised *promised) {
             promised->finished = STEP(store_finish(store, &first, PREDICTION_SUCCEEDED, output, NULL, 1, &problem));
         prediction_free(&prediction);
     }
-    if (STEP(store_claim(store, "worker", 60, &second, &prediction, &found, &problem)) && found) {
+    if (STEP(store_claim(store, &(struct store_wish){.worker = "worker", .lease_seconds = 60}, &second, &prediction, &found, &problem)) &&
+        found) {
         STEP(store_release(store, &second, &problem));
         prediction_free(&prediction);
     }

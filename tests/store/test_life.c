@@ -390,6 +390,37 @@ static void test_queue_counts(void **state) {
     assert_int_equal(before, 0);
 }
 
+/* What a worker can't run waits for one that can, also when its lease ran out. */
+static void test_workers_take_only_their_models(void **state) {
+    struct fixture *fixture = *state;
+    prediction_id ids[3];
+    static const char *const models[] = {"a/small", "a/large", "a/large"}, *const versions[] = {"one", "two", "three"};
+    for (size_t i = 0; i < 3; i++) {
+        struct prediction prediction = make_prediction();
+        memory_free(prediction.model);
+        memory_free(prediction.version);
+        prediction.model = memory_string(models[i]);
+        prediction.version = memory_string(versions[i]);
+        create_prediction(fixture->store, &prediction, ids[i]);
+        prediction_free(&prediction);
+    }
+    static const struct {
+        const char *models[3];
+        int takes, lease_seconds; /* takes -1: nothing */
+    } steps[] = {{{"a/medium", "four"}, -1, 60}, {{"three"}, 2, 60}, {{"four", "a/large"}, 1, 0}, {{"a/small"}, 0, 60},
+                 {{"a/small"}, -1, 60},          {{NULL}, -1, 60},   {{"a/large"}, 1, 60}};
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        const struct store_wish wish = {.worker = "worker", .lease_seconds = steps[i].lease_seconds, .models = steps[i].models};
+        struct lease lease;
+        struct prediction prediction;
+        bool found;
+        ASSERT_OK(store_claim(fixture->store, &wish, &lease, &prediction, &found, error));
+        assert_int_equal(found, steps[i].takes >= 0);
+        if (found) assert_string_equal(prediction.id, ids[steps[i].takes]);
+        prediction_free(&prediction);
+    }
+}
+
 static void test_worker_names_are_bounded(void **state) {
     struct store *store = ((struct fixture *)*state)->store;
     char name[65];
@@ -398,7 +429,8 @@ static void test_worker_names_are_bounded(void **state) {
     bool found;
     memset(name, 'x', sizeof name - 1);
     name[64] = 0;
-    ASSERT_ERROR(ERROR_ARGUMENT, store_claim(store, name, 1, &lease, &prediction, &found, error));
+    ASSERT_ERROR(ERROR_ARGUMENT,
+                 store_claim(store, &(struct store_wish){.worker = name, .lease_seconds = 1}, &lease, &prediction, &found, error));
 }
 
 #define LIFE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -423,6 +455,7 @@ int main(void) {
         LIFE_TEST(test_expire_fails_what_has_no_attempts_left),
         LIFE_TEST(test_previews),
         LIFE_TEST(test_queue_counts),
+        LIFE_TEST(test_workers_take_only_their_models),
         LIFE_TEST(test_worker_names_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

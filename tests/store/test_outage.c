@@ -45,7 +45,11 @@ static void do_some_work(struct crew *crew, struct store *store) {
     if (allowed(crew, store_create(store, &prediction, &problem), &problem))
         acknowledge(crew, crew->created, &crew->created_count, prediction.id);
     prediction_free(&prediction);
-    if (!allowed(crew, store_claim(store, "worker", 60, &lease, &claimed, &found, &problem), &problem) || !found) return;
+    if (!allowed(crew,
+                 store_claim(store, &(struct store_wish){.worker = "worker", .lease_seconds = 60}, &lease, &claimed, &found, &problem),
+                 &problem) ||
+        !found)
+        return;
     prediction_free(&claimed);
     allowed(crew, store_log(store, &lease, "a line\n", &problem), &problem);
     json_t *output = json_pack("[s]", "aaaa.png");

@@ -222,7 +222,7 @@ static int work_alone(const char *url, int channel) {
         struct lease lease;
         struct prediction prediction;
         bool found;
-        if (!store_claim(store, name, 60, &lease, &prediction, &found, &problem)) return 2;
+        if (!store_claim(store, &(struct store_wish){.worker = name, .lease_seconds = 60}, &lease, &prediction, &found, &problem)) return 2;
         prediction_free(&prediction);
         if (!found) {
             idle += !store_wait(store, &seen, 50);
