@@ -12,7 +12,7 @@
 
 struct serve_settings {
     const char *listen, *data, *store, *model, *public_url, *cors, *tls_certificate, *tls_key;
-    long long threads, workers, wait, retention, file_lifetime, creates, requests;
+    long long threads, workers, wait, run_limit, drain, retention, file_lifetime, creates, requests;
     bool no_safety, data_uri_output, private_inputs, say_aborted;
     int dtype;
 };
@@ -56,6 +56,8 @@ static bool serve(const struct serve_settings *settings, const struct data_folde
         .model_name = "andreasjansson/stable-diffusion-inpainting",
         .hints = hints,
         .body_bytes = (size_t)32 << 20,
+        .run_seconds = (int)settings->run_limit,
+        .drain_seconds = (int)settings->drain,
         .wait_seconds = (int)settings->wait,
         .retention_seconds = (int)settings->retention,
         .file_seconds = (int)settings->file_lifetime,
@@ -101,6 +103,10 @@ int command_serve(int argc, char **argv) {
         {"public-url", 0, OPTION_TEXT, "URL", "base of the URLs in answers (default: as the client asked)", &settings.public_url, 0, 0,
          NULL},
         {"max-wait", 0, OPTION_INTEGER, "SECONDS", "longest \"Prefer: wait\" (default 60)", &settings.wait, 1, 86400, NULL},
+        {"run-limit", 0, OPTION_INTEGER, "SECONDS", "fail predictions that run for longer (default 0: none)", &settings.run_limit, 0, 2e9,
+         NULL},
+        {"drain", 0, OPTION_INTEGER, "SECONDS", "told to stop, first be \"not ready\" for this long (default 0)", &settings.drain, 0, 3600,
+         NULL},
         {"retention", 0, OPTION_INTEGER, "SECONDS", "remove inputs, outputs and logs after this (default 0: never)", &settings.retention, 0,
          2e9, NULL},
         {"file-lifetime", 0, OPTION_INTEGER, "SECONDS", "remove uploaded files after this (default 86400; 0: never)",

@@ -152,6 +152,13 @@ bool answer_error(struct request *request, const struct error *error) {
     case ERROR_FULL:
         log_error("%s", error->message);
         return answer_problem(request, 507, "Insufficient storage", "The server's disk is full.");
+    case ERROR_IO: /* whether a change was made may not be known: no client may send it again by itself */
+        log_error("%s %s: %s", request->method, request->route == NULL ? "?" : request->route->pattern, error->message);
+        answer_problem(request, 503, "Store not available",
+                       "The server can't reach its store now; look later what became of this request.");
+        answer_header(request, "Retry-After", "5");
+        answer_header(request, "x-should-retry", request_is(request, "GET") ? "true" : "false");
+        return true;
     default:
         log_error("%s %s: %s", request->method, request->route == NULL ? "?" : request->route->pattern, error->message);
         return answer_problem(request, 500, "Internal server error",

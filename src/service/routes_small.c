@@ -32,6 +32,7 @@ static bool store_answers(struct request *request, size_t *starting, size_t *pro
 
 bool route_ready(struct request *request) {
     size_t starting = 0, processing = 0;
+    if (request->service->draining) return answer_problem(request, 503, "Not ready", "The server is about to stop.");
     if (!store_answers(request, &starting, &processing)) return answer_problem(request, 503, "Not ready", "The store does not answer.");
     return answer_json(request, 200,
                        json_pack("{s:s,s:I,s:I}", "status", "ok", "starting", (json_int_t)starting, "processing", (json_int_t)processing));

@@ -96,17 +96,28 @@ static void remove_expired(struct service *service) {
     } while (count >= RETENTION_ROWS);
 }
 
+/* Told to stop: still open for a while, but not ready, so that a balancer stops sending before we do. */
+static bool is_over(struct service *service, const volatile sig_atomic_t *stop, int64_t now, int64_t *end) {
+    if (!*stop) return false;
+    if (!service->draining) {
+        service->draining = true;
+        *end = now + (int64_t)service->options->drain_seconds * 1000000;
+        if (now < *end) log_info("stopping in %d seconds", service->options->drain_seconds);
+    }
+    return now >= *end;
+}
+
 static void upkeep(struct service *service, struct server *server, volatile sig_atomic_t *stop) {
-    int64_t reap = 0, expire = 0, retain = 0, sweep = 0;
+    int64_t reap = 0, expire = 0, retain = 0, sweep = 0, end = 0;
     struct error error;
-    while (!*stop) {
-        int64_t now = time_monotonic();
+    for (int64_t now = time_monotonic(); !is_over(service, stop, now, &end); now = time_monotonic()) {
         if (now >= reap) {
             server_reap(server);
             reap = now + 1000000;
         }
         if (now >= expire) {
-            if (!store_expire(service->writer, 0, NULL, &error)) log_error("looking for overdue predictions: %s", error.message);
+            if (!store_expire(service->writer, service->options->run_seconds, NULL, &error))
+                log_error("looking for overdue predictions: %s", error.message);
             expire = now + EXPIRE_PERIOD;
         }
         if (now >= retain) {

@@ -14,6 +14,8 @@ struct service_options {
     const char *model_name;                      /* "andreasjansson/stable-diffusion-inpainting" */
     const char *hints;                           /* a JSON object with the model's own defaults for the page, or NULL */
     size_t body_bytes;                           /* most bytes of a JSON body: 32 MB */
+    int run_seconds;                             /* a prediction that runs for longer fails; 0 = no limit */
+    int drain_seconds;                           /* told to stop, serve on for this long, not ready: balancers turn away */
     int wait_seconds;                            /* most seconds of Prefer: wait: 60 */
     int retention_seconds;                       /* inputs, outputs, logs removed after this; 0 = never */
     int file_seconds;                            /* uploaded files expire after this; 0 = never */

@@ -40,6 +40,7 @@ struct service {
     bool loopback;
     atomic_size_t body_bytes; /* of JSON bodies in memory */
     atomic_size_t requests;   /* begun and not ended */
+    atomic_bool draining;     /* told to stop: not ready, but serving on */
 };
 
 #endif

@@ -253,6 +253,24 @@ def deadlines_are_kept():
 
 
 @case
+def not_ready_before_the_end():
+    with Server("--workers", "0", "--drain", "2") as server:
+        assert server.ask("GET", "/readyz").status == 200
+        server.process.send_signal(signal.SIGTERM)
+        until(lambda: server.ask("GET", "/readyz").status == 503, 1.5)
+        assert server.ask("GET", "/healthz").status == 200 and server.create()["status"] == "starting"
+        assert server.process.wait(10) == 0
+
+
+@case
+def running_for_too_long():
+    with Server("--run-limit", "2") as server:
+        prediction = server.create({"input": {"num_inference_steps": 500}})
+        ended = until(lambda: (now := server.ask("GET", f"/predictions/{prediction['id']}").json)["status"] in ("failed", "succeeded") and now, 20)
+        assert ended["status"] == "failed" and "2 seconds" in ended["error"], ended
+
+
+@case
 def aborted_where_asked_for():
     with Server("--workers", "0", "--say-aborted") as server:
         prediction = server.create(Cancel_After="5s")
