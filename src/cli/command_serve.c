@@ -11,7 +11,7 @@
 #include <string.h>
 
 struct serve_settings {
-    const char *listen, *data, *store, *model, *public_url, *cors, *tls_certificate, *tls_key;
+    const char *listen, *data, *store, *blobs, *model, *public_url, *cors, *tls_certificate, *tls_key;
     long long threads, workers, wait, run_limit, drain, retention, file_lifetime, creates, requests;
     bool no_safety, data_uri_output, private_inputs, say_aborted;
     int dtype;
@@ -95,6 +95,7 @@ int command_serve(int argc, char **argv) {
         {"data", 'd', OPTION_TEXT, "DIR", "what must not be lost: queue, pictures (default ~/.local/share/inpaintd)", &settings.data, 0, 0,
          NULL},
         STORE_OPTION(&settings.store),
+        BLOBS_OPTION(&settings.blobs),
         {"model", 0, OPTION_TEXT, "PATH", "checkpoint: a folder or a single file (default: the bundled model)", &settings.model, 0, 0,
          NULL},
         {"workers", 'w', OPTION_INTEGER, "N", "worker processes here, 0 to 64 (default 1)", &settings.workers, 0, 64, NULL},
@@ -141,7 +142,8 @@ int command_serve(int argc, char **argv) {
     struct data_folder data;
     if (!data_folder_open(settings.data, &data, &error)) return complain(command.name, &error);
     interrupts_catch();
-    bool fine = data_folder_use_store(&data, settings.store, &error) && serve(&settings, &data, &worker_code, &error);
+    bool fine = data_folder_use_store(&data, settings.store, &error) && data_folder_use_blobs(&data, settings.blobs, &error) &&
+                serve(&settings, &data, &worker_code, &error);
     code = fine ? worker_code : complain(command.name, &error);
     data_folder_free(&data);
     return code;

@@ -5,13 +5,14 @@
 #include "worker/worker.h"
 
 int command_worker(int argc, char **argv) {
-    const char *folder = NULL, *store = NULL, *model = default_model();
+    const char *folder = NULL, *store = NULL, *blobs = NULL, *model = default_model();
     long long threads = 0;
     int dtype = 0;
     bool no_safety = false, private_inputs = false;
     const struct option_row rows[] = {
         {"data", 'd', OPTION_TEXT, "DIR", "the server's data folder (default ~/.local/share/inpaintd)", &folder, 0, 0, NULL},
         STORE_OPTION(&store),
+        BLOBS_OPTION(&blobs),
         {"model", 0, OPTION_TEXT, "PATH", "checkpoint: a folder or a single file (default: the bundled model)", &model, 0, 0, NULL},
         {"threads", 't', OPTION_INTEGER, "N", "processors to use (default: all)", &threads, 0, 256, NULL},
         {"dtype", 0, OPTION_CHOICE, "auto|f32|bf16", "arithmetic (default auto)", &dtype, 0, 0, NULL},
@@ -33,7 +34,7 @@ int command_worker(int argc, char **argv) {
     struct error error = {.code = ERROR_NONE};
     struct data_folder data;
     if (!data_folder_open(folder, &data, &error)) return complain(command.name, &error);
-    bool fine = data_folder_use_store(&data, store, &error);
+    bool fine = data_folder_use_store(&data, store, &error) && data_folder_use_blobs(&data, blobs, &error);
     const struct worker_options options = {
         .store_url = data.store,
         .blobs_url = data.blobs,

@@ -27,17 +27,26 @@ bool data_folder_open(const char *root, struct data_folder *data, struct error *
     return fine;
 }
 
-bool data_folder_use_store(struct data_folder *data, const char *url, struct error *error) {
-    const char *named = url ? url : getenv("INPAINT_STORE");
+/* `url`, else the variable's value, in *place's stead; children get it through the variable. */
+static bool use_instead(char **place, const char *url, const char *variable, struct error *error) {
+    const char *named = url ? url : getenv(variable);
     if (!named || !*named) return true;
-    char *store = memory_string(named);
-    if (!store || (url && setenv("INPAINT_STORE", url, 1) != 0)) {
-        memory_free(store);
+    char *copy = memory_string(named);
+    if (!copy || (url && setenv(variable, url, 1) != 0)) {
+        memory_free(copy);
         return error_set(error, ERROR_MEMORY, "out of memory");
     }
-    memory_free(data->store);
-    data->store = store;
+    memory_free(*place);
+    *place = copy;
     return true;
+}
+
+bool data_folder_use_store(struct data_folder *data, const char *url, struct error *error) {
+    return use_instead(&data->store, url, "INPAINT_STORE", error);
+}
+
+bool data_folder_use_blobs(struct data_folder *data, const char *url, struct error *error) {
+    return use_instead(&data->blobs, url, "INPAINT_BLOBS", error);
 }
 
 void data_folder_free(struct data_folder *data) {

@@ -5,7 +5,7 @@
 #include "base/error.h"
 
 struct data_folder {
-    char *root, *store, *blobs; /* store: the database file, or a URL; blobs: a folder */
+    char *root, *store, *blobs; /* store: the database file, or a URL; blobs: a folder, or a URL */
 };
 
 /* root NULL: $INPAINT_DATA, else $XDG_DATA_HOME/inpaintd, else ~/.local/share/inpaintd. Makes the folders. */
@@ -17,6 +17,13 @@ bool data_folder_use_store(struct data_folder *data, const char *url, struct err
     {                                                                                                                                      \
         "store", 0, OPTION_TEXT, "URL", "postgres://... for several machines (default: $INPAINT_STORE, else a file in --data)", target, 0, \
             0, NULL                                                                                                                        \
+    }
+/* The same for --blobs and $INPAINT_BLOBS: a folder or s3://BUCKET/PREFIX. */
+bool data_folder_use_blobs(struct data_folder *data, const char *url, struct error *error);
+#define BLOBS_OPTION(target)                                                                                                               \
+    {                                                                                                                                      \
+        "blobs", 0, OPTION_TEXT, "URL", "pictures in s3://BUCKET/PREFIX (default: $INPAINT_BLOBS, else a folder in --data)", target, 0, 0, \
+            NULL                                                                                                                           \
     }
 void data_folder_free(struct data_folder *data);
 

@@ -1,5 +1,7 @@
-/* Blobs: what goes in comes out, whole or not at all. */
+/* Blobs: what goes in comes out, whole or not at all. In a folder, or in S3 when INPAINT_TEST_S3 names a
+ * bucket (run_s3.sh starts a server). */
 #include "fixture.h"
+#include "s3_fixture.h"
 #include "store/sweep.h"
 
 #include "faults.h"
@@ -13,8 +15,10 @@ struct blob_fixture {
 
 static int open_blobs(void **state) {
     struct blob_fixture *fixture = memory_zero(sizeof *fixture);
+    char url[512];
     make_folder(fixture->folder);
-    ASSERT_OK(blobs_open(fixture->folder, &fixture->blobs, error));
+    if (test_s3()) make_s3_url(url);
+    ASSERT_OK(blobs_open(test_s3() ? url : fixture->folder, &fixture->blobs, error));
     *state = fixture;
     return 0;
 }
@@ -37,6 +41,20 @@ static size_t count_files(const char *folder) {
         memory_free(path);
     }
     if (listing) closedir(listing);
+    return count;
+}
+
+static bool on_counted(void *user, const char *name, int64_t modified) {
+    (void)name, (void)modified;
+    ++*(size_t *)user;
+    return true;
+}
+
+/* Of all that is there, unfinished things too where they can be seen. */
+static size_t count_stored(struct blob_fixture *fixture) {
+    size_t count = 0;
+    if (!test_s3()) return count_files(fixture->folder);
+    ASSERT_OK(blobs_each(fixture->blobs, on_counted, &count, error));
     return count;
 }
 
@@ -92,10 +110,10 @@ static void test_abandoned_leaves_nothing(void **state) {
     struct blob_writer *writer;
     ASSERT_OK(blob_begin(fixture->blobs, ".png", &writer, error));
     ASSERT_OK(blob_append(writer, "abc", 3, error));
-    assert_int_equal(count_files(fixture->folder), 1);
+    assert_int_equal(count_stored(fixture), test_s3() ? 0 : 1);
     blob_abandon(writer);
     blob_abandon(NULL);
-    assert_int_equal(count_files(fixture->folder), 0);
+    assert_int_equal(count_stored(fixture), 0);
 }
 
 static void test_delete(void **state) {
@@ -107,7 +125,7 @@ static void test_delete(void **state) {
     ASSERT_OK(blob_delete(fixture->blobs, name, error));
     ASSERT_OK(blob_delete(fixture->blobs, "../../x", error));
     ASSERT_ERROR(ERROR_NOT_FOUND, blob_read(fixture->blobs, name, 100, &data, &length, error));
-    assert_int_equal(count_files(fixture->folder), 0);
+    assert_int_equal(count_stored(fixture), 0);
 }
 
 static void test_limit(void **state) {
@@ -144,6 +162,7 @@ static void test_names(void **state) {
 
 /* A link or a folder in a blob's place is none. */
 static void test_strange_files(void **state) {
+    if (test_s3()) skip();
     struct blob_fixture *fixture = *state;
     char name[101], *data;
     size_t length;
@@ -161,6 +180,7 @@ static void test_strange_files(void **state) {
 
 /* What a crash left in tmp/ goes when it is a day old; what is younger may still be written to. */
 static void test_leftovers(void **state) {
+    if (test_s3()) skip();
     struct blob_fixture *fixture = *state;
     static const char *const names[] = {"old.part", "young.part"};
     for (int i = 0; i < 2; i++) {
@@ -179,12 +199,13 @@ static void test_leftovers(void **state) {
 }
 
 static void test_places_that_can_not_be(void **state) {
+    if (test_s3()) skip();
     struct blob_fixture *fixture = *state;
     struct blobs *blobs;
     char *path = memory_format("%s/file", fixture->folder);
     FILE *file = fopen(path, "w");
     fclose(file);
-    ASSERT_ERROR(ERROR_UNSUPPORTED, blobs_open("s3://bucket/x", &blobs, error));
+    ASSERT_ERROR(ERROR_UNSUPPORTED, blobs_open("ftp://host/x", &blobs, error));
     ASSERT_ERROR(ERROR_ARGUMENT, blobs_open("", &blobs, error));
     struct error problem = {.code = ERROR_NONE};
     assert_false(blobs_open(path, &blobs, &problem));
@@ -219,6 +240,7 @@ static void fail_each_call(struct blob_fixture *fixture, int number, bool for_ev
 }
 
 static void test_failing_calls(void **state) {
+    if (test_s3()) skip();
     struct blob_fixture *fixture = *state;
     fail_each_call(fixture, EIO, false, ERROR_IO);
     fail_each_call(fixture, EIO, true, ERROR_IO);
@@ -229,6 +251,7 @@ static void test_failing_calls(void **state) {
 }
 
 static void test_failing_allocations(void **state) {
+    if (test_s3()) skip();
     struct blob_fixture *fixture = *state;
     char name[101], *data;
     size_t length;
@@ -320,7 +343,8 @@ static void test_sweep(void **state) {
     remove_folder(place.folder);
 }
 
-#define BLOB_TEST(test) cmocka_unit_test_setup_teardown(test, open_blobs, close_blobs)
+#define BLOB_TEST(test)   cmocka_unit_test_setup_teardown(test, open_blobs, close_blobs)
+#define FOLDER_TEST(test) cmocka_unit_test_setup_teardown(test, test_s3() ? NULL : open_blobs, test_s3() ? NULL : close_blobs)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -330,11 +354,11 @@ int main(void) {
         BLOB_TEST(test_delete),
         BLOB_TEST(test_limit),
         BLOB_TEST(test_names),
-        BLOB_TEST(test_strange_files),
-        BLOB_TEST(test_leftovers),
-        BLOB_TEST(test_places_that_can_not_be),
-        BLOB_TEST(test_failing_calls),
-        BLOB_TEST(test_failing_allocations),
+        FOLDER_TEST(test_strange_files),
+        FOLDER_TEST(test_leftovers),
+        FOLDER_TEST(test_places_that_can_not_be),
+        FOLDER_TEST(test_failing_calls),
+        FOLDER_TEST(test_failing_allocations),
         BLOB_TEST(test_visits_all),
         BLOB_TEST(test_sweep),
     };
