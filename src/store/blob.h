@@ -36,7 +36,8 @@ bool blob_delete(struct blobs *blobs, const char *name, struct error *error); /*
 bool blob_name_valid(const char *name);
 
 /* Visit every blob, in no order, with the time of its writing (wall; S3's clock); one that is being written is
- * none yet. In S3 also aborts uploads that a crash left half done a day ago. visit returns false to stop. False on failure, not when stopped. */
+ * none yet. In S3 also aborts uploads that a crash left half done a day ago. visit returns false to stop. False on failure, not when
+ * stopped. */
 typedef bool blob_visit(void *user, const char *name, int64_t modified);
 bool blobs_each(struct blobs *blobs, blob_visit *visit, void *user, struct error *error);
 
