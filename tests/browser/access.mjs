@@ -6,7 +6,8 @@ import { visit, openPlain, drag, tool, paint, shot, DESKTOP, PHONE } from "./per
 
 const axe = new URL("./node_modules/axe-core/axe.min.js", import.meta.url);
 async function clean(page, state) {
-  await page.waitForTimeout(300);
+  // What fades or slides has to be there: on its way in, its contrast is another.
+  await page.evaluate(() => Promise.all(document.getAnimations().filter((one) => one.effect.getComputedTiming().endTime < 5000).map((one) => one.finished.catch(() => {}))));
   await page.evaluate(await readFile(axe, "utf8"));
   const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
   assert.deepEqual(violations.map(({ id, nodes }) => `${state}: ${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(" | ")}`), []);

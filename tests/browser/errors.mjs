@@ -51,7 +51,7 @@ test("a failed prediction says why", async () => {
     return route.continue({ postData: JSON.stringify({ ...body, input: { ...body.input, image: "data:image/png;base64,aGVsbG8=" } }) });
   });
   await page.click("#paint");
-  await page.waitForSelector("#toast.error:not([hidden])", { timeout: 30000 });
+  await page.waitForSelector("#toast.error:not([hidden])");
   assert.match(await said(page), /Painting failed: .{10}/);
   await page.done();
 });

@@ -1,7 +1,7 @@
 // What this browser painted survives a reload; so does a painting under way.
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { visit, pixels, openPlain, drag, tool, paint, settle, download, shot } from "./person.mjs";
+import { visit, pixels, openPlain, drag, tool, paint, settle, download, heard, stepsFor, occupy, stop, shot } from "./person.mjs";
 
 const photo = { width: 256, height: 192 };
 async function ready(page) {
@@ -59,12 +59,26 @@ test("a prediction's own address shows it, to somebody else too", async () => {
 test("a reload in the middle of painting takes it up again", async () => {
   const page = await visit();
   await ready(page);
-  await settle(page, "num_inference_steps", 12);
+  await settle(page, "num_inference_steps", await stepsFor(page, 4));
   await page.click("#paint");
-  await page.waitForFunction(() => /Step [1-9]/.test(document.querySelector("#status").textContent), null, { timeout: 60000 });
+  await heard(page, "status", /Step [1-9]/);
   await reload(page);
-  await page.waitForSelector("body[data-mode=painting]");
-  await page.waitForSelector("body[data-mode=result]", { timeout: 60000 });
+  await heard(page, "mode", /painting/);
+  await page.waitForSelector("body[data-mode=result]");
   assert.equal(await page.locator("#strip button").count(), 2);
+  await page.done();
+});
+
+test("a reload while it waits in the queue, too", async () => {
+  const page = await visit();
+  await ready(page);
+  const other = await occupy(page);
+  await settle(page, "num_inference_steps", 1);
+  await page.click("#paint");
+  await heard(page, "status", /before you in the queue/);
+  await reload(page);
+  await heard(page, "status", /before you in the queue/);
+  await stop(other);
+  await page.waitForSelector("body[data-mode=result]");
   await page.done();
 });

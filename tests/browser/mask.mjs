@@ -1,7 +1,7 @@
 // The mask's tools, by mouse, finger, pen and keyboard; undo and redo; import and export.
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { visit, picture, openPlain, at, drag, tool, mask, maskMenu, close, shot, PHONE } from "./person.mjs";
+import { visit, picture, openPlain, at, drag, tool, mask, maskMenu, close, heard, forget, shot, PHONE } from "./person.mjs";
 
 const photo = { width: 320, height: 240 };
 const size = (page, value) => page.$eval("#size", (input, value) => { input.value = value; input.dispatchEvent(new Event("input")); }, value);
@@ -107,12 +107,13 @@ test("a mask goes out and comes back in", async () => {
   assert.deepEqual([out.width, out.height], [320, 240]);
   await maskMenu(page, "clear");
   await page.setInputFiles("#mask-file", { name: "mask.png", mimeType: "image/png", buffer: out.file });
-  await page.waitForFunction(() => document.querySelector("#live").textContent === "Mask opened.");
+  await heard(page, "live", /Mask opened/);
   const back = await mask(page);
   assert.ok(back.data.equals(out.data));
   // One of another size is fitted.
+  await forget(page);
   await page.setInputFiles("#mask-file", { name: "mask.png", mimeType: "image/png", buffer: await picture(page, { width: 64, height: 48, draw: "halves" }) });
-  await page.waitForTimeout(100);
+  await heard(page, "live", /Mask opened/);
   assert.ok((await mask(page)).at(40, 100) > 50, "red is a third of white");
   await page.done();
 });

@@ -1,11 +1,11 @@
 // Opening the page and a photo.
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { visit, picture, pixels, openPhoto, openPlain, download, shot, PHONE, URL } from "./person.mjs";
+import { visit, picture, pixels, openPhoto, openPlain, download, heard, shot, PHONE, URL } from "./person.mjs";
 
 test("the page: small, from this server alone, nothing jumps", async () => {
   const page = await visit();
-  await page.waitForTimeout(300);
+  await page.waitForLoadState("networkidle");
   const { bytes, shift } = await page.evaluate(async () => {
     const entries = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
     const shift = await new Promise((resolve) => {
@@ -40,7 +40,7 @@ test("a photo by picker, drop and paste", async () => {
         : new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true, cancelable: true });
       document.querySelector("#stage").dispatchEvent(event);
     }, { kind, base64: next.toString("base64") });
-    await page.waitForFunction((size) => document.querySelector("#live").textContent.includes(`${size} by 100`), size);
+    await heard(page, "live", new RegExp(`${size} by 100`));
   }
   await page.done();
 });

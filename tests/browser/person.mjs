@@ -13,9 +13,32 @@ export const leave = () => browser.close();
 export const DESKTOP = { viewport: { width: 1280, height: 800 } };
 export const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 };
 
+// How long anything may take on a slow machine that has much else to do. Nothing here expects to wait that long.
+const PATIENCE = 180000;
+
+// Runs in the page before its own code: everything it says is kept, so that what is over in no time was seen too.
+function record() {
+  window.seen = { status: [], live: [], mode: [] };
+  new MutationObserver((records) => {
+    for (const { target, addedNodes, type } of records) {
+      if (type === "attributes") window.seen.mode.push(target.dataset.mode);
+      else for (const node of addedNodes) window.seen[target.id]?.push(node.textContent);
+    }
+  }).observe(document, { childList: true, subtree: true, attributes: true, attributeFilter: ["data-mode"] });
+}
+// Wait until the page has said something: of ("status", "live" or "mode"), a pattern. -> the first text that matched
+export async function heard(page, of, pattern) {
+  const found = await page.waitForFunction(({ of, source }) => window.seen[of].find((text) => new RegExp(source).test(text)),
+    { of, source: pattern.source });
+  return found.jsonValue();
+}
+export const forget = (page) => page.evaluate(() => { for (const list of Object.values(window.seen)) list.length = 0; });
+
 // A fresh browser profile with the page open. Anything the page complains about fails the test that closes it.
 export async function visit({ path = "/", ...options } = {}) {
   const context = await browser.newContext({ ...DESKTOP, ...options });
+  context.setDefaultTimeout(PATIENCE);
+  await context.addInitScript(record);
   const page = await context.newPage();
   const complaints = [];
   page.on("pageerror", (error) => complaints.push(error.stack));
@@ -143,8 +166,43 @@ export async function settle(page, name, value) {
 export async function paint(page, { prompt = "a red apple", steps = 2 } = {}) {
   await settle(page, "num_inference_steps", steps);
   await page.fill("#prompt", prompt);
-  await page.click("#paint");
-  await page.waitForSelector("body[data-mode=result]", { timeout: 60000 });
+  await painted(page, () => page.click("#paint"));
+}
+// Do what makes the page paint; returns when the results are there.
+export async function painted(page, act) {
+  await forget(page);
+  await act();
+  await heard(page, "mode", /painting/);
+  await page.waitForSelector("body[data-mode=result]");
+}
+
+const VERSION = "e490d072a34a94a11e9711ed5a6ba621c3fab884eda1665d9d3a282d65a21180";
+const uri = (file) => `data:image/png;base64,${file.toString("base64")}`;
+// A prediction made by somebody else.
+export async function post(input, headers = {}) {
+  const answer = await fetch(`${URL}/v1/predictions`, {
+    method: "POST", headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify({ version: VERSION, input }),
+  });
+  return answer.json();
+}
+export const look = async (id) => (await fetch(`${URL}/v1/predictions/${id}`)).json();
+export const stop = (id) => fetch(`${URL}/v1/predictions/${id}/cancel`, { method: "POST" });
+
+// As many steps at 256 x 256 as this machine takes some seconds for.
+let pace = 0;
+export async function stepsFor(page, seconds) {
+  if (!pace) {
+    const image = uri(await picture(page, { width: 256, height: 256 }));
+    let now = await post({ image, mask: image, num_inference_steps: 10 }, { Prefer: "wait=60" });
+    while (now.status !== "succeeded") now = await look(now.id);
+    pace = now.metrics.predict_time / 10;
+  }
+  return Math.min(500, Math.max(8, Math.round(seconds / pace)));
+}
+// A prediction that keeps the server busy until it is stopped, on any machine. -> its id
+export async function occupy(page) {
+  const image = uri(await picture(page, { width: 512, height: 512 }));
+  return (await post({ image, mask: image, num_inference_steps: 500, num_outputs: 4 })).id;
 }
 export async function download(page, format = "image/png") {
   return saved(page, async () => {

@@ -1,7 +1,7 @@
 // Results: several, compared, kept, downloaded, copied; seeds.
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { visit, pixels, openPlain, drag, tool, paint, settle, download, mask, shot } from "./person.mjs";
+import { visit, pixels, openPlain, drag, tool, paint, painted, settle, download, mask, shot } from "./person.mjs";
 
 const photo = { width: 256, height: 192 };
 async function ready(page) {
@@ -67,13 +67,9 @@ test("the same seed paints the same, another one something else", async () => {
   await paint(page);
   const first = await download(page);
   assert.equal(first.name, "inpaintd-4711.png");
-  await page.click("#paint");
-  await page.waitForSelector("body[data-mode=painting]");
-  await page.waitForSelector("body[data-mode=result]", { timeout: 60000 });
+  await painted(page, () => page.click("#paint"));
   assert.ok(first.file.equals((await download(page)).file));
-  await page.click("#again");
-  await page.waitForSelector("body[data-mode=painting]");
-  await page.waitForSelector("body[data-mode=result]", { timeout: 60000 });
+  await painted(page, () => page.click("#again"));
   assert.ok(!first.file.equals((await download(page)).file));
   assert.notEqual(await page.inputValue("#f-seed"), "4711");
   await page.done();

@@ -16,6 +16,7 @@ fi
 work=$(mktemp -d)
 export CHROMIUM=$chromium WORK=$work SCREENSHOTS=${SCREENSHOTS:-$(dirname "$INPAINTD")/screenshots}
 mkdir -p "$SCREENSHOTS"
+: >"$work/serve.log"
 "$INPAINTD" serve --listen 127.0.0.1:0 --data "$work/data" --model ../../models/bundled >"$work/serve.log" 2>&1 &
 server=$!
 trap 'kill "$server" 2>/dev/null; wait "$server" 2>/dev/null; rm -rf "$work"' EXIT

@@ -8,7 +8,7 @@ import { visit, openPlain, drag, tool, settle, leave, shot, URL } from "./person
 test("the token is asked for, kept in memory, remembered only when asked", async () => {
   const { stdout } = await promisify(execFile)(process.env.INPAINTD, ["token", "create", "page", "--data", `${process.env.WORK}/data`]);
   const secret = stdout.trim();
-  for (let i = 0; i < 50 && (await fetch(`${URL}/v1/account`)).status !== 401; i++) await new Promise((resolve) => setTimeout(resolve, 100));
+  for (let i = 0; i < 600 && (await fetch(`${URL}/v1/account`)).status !== 401; i++) await new Promise((resolve) => setTimeout(resolve, 100));
   const page = await visit();
   await openPlain(page, 128, 96);
   await tool(page, "rectangle");
@@ -22,7 +22,7 @@ test("the token is asked for, kept in memory, remembered only when asked", async
   await page.waitForFunction(() => document.querySelector("#token").value === "" && document.querySelector("#token-dialog").open);
   await page.fill("#token", secret);
   await page.keyboard.press("Enter");
-  await page.waitForSelector("body[data-mode=result]", { timeout: 60000 });
+  await page.waitForSelector("body[data-mode=result]");
   assert.ok(!(await page.evaluate(() => JSON.stringify(localStorage))).includes(secret), "in memory only");
   await page.click("#tab-code");
   const code = await page.textContent("#code-text");

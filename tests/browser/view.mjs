@@ -23,7 +23,7 @@ test("wheel, keys and buttons zoom; Space and the hand move; strokes land where 
   const middle = await at(page, photo, 160, 120);
   await page.mouse.move(middle.x, middle.y);
   await page.mouse.wheel(0, -400);
-  await page.waitForTimeout(50);
+  await page.waitForFunction((fitted) => parseInt(document.querySelector("#zoom-value").textContent, 10) !== fitted, fitted);
   const near = await zoom(page);
   close(near, fitted * Math.exp(0.6), 0.02);
   // The pixel under the pointer stayed there.
@@ -64,16 +64,21 @@ test("Tab over the photo, and backslash, show the original while held", async ()
   await openPhoto(page, await picture(page, { width: 320, height: 240, draw: "halves" }));
   await drag(page, photo, [[80, 100], [80, 140]]);
   const { x, y } = await at(page, photo, 80, 120);
-  const colour = () => seen(page, x, y);
+  const shown = async (wanted) => {
+    for (let looks = 0, last; ; looks++) {
+      last = (await seen(page, x, y)).slice(0, 3);
+      if (wanted(last)) return;
+      assert.ok(looks < 100, `${last} at ${x}, ${y}`);
+    }
+  };
+  const red = ([r, g, b]) => r === 255 && g === 0 && b === 0, tinted = ([, , b]) => b > 30;
   await page.mouse.move(x + 200, y); // the ring away from it
-  assert.ok((await colour())[2] > 30, "the mask's tint over red");
+  await shown(tinted);
   for (const key of ["Tab", "\\"]) {
     await page.keyboard.down(key);
-    await page.waitForTimeout(50);
-    assert.deepEqual((await colour()).slice(0, 3), [255, 0, 0], key);
+    await shown(red);
     await page.keyboard.up(key);
-    await page.waitForTimeout(50);
-    assert.ok((await colour())[2] > 30);
+    await shown(tinted);
   }
   await page.done();
 });
@@ -82,16 +87,33 @@ test("strokes on a 12-megapixel photo keep up with the hand", async () => {
   const page = await visit();
   const big = { width: 4000, height: 3000 };
   await openPhoto(page, await picture(page, { ...big, type: "image/jpeg" }), "big.jpg", "image/jpeg");
+  // What would make a stroke slower on a bigger photo: reading pixels back, writing them, or drawing something big.
   await page.evaluate(() => {
-    window.costs = [];
-    const stage = document.querySelector("#stage");
-    let start = 0;
-    window.addEventListener("pointermove", () => { start = performance.now(); }, { capture: true });
-    window.addEventListener("pointermove", () => { window.costs.push(performance.now() - start); });
-    stage.focus();
+    window.big = [];
+    const count = (type, name, size) => {
+      const real = type.prototype[name];
+      type.prototype[name] = function (...args) {
+        const pixels = size(...args);
+        if (pixels > 3e5) window.big.push(`${name} of ${pixels} pixels`);
+        return real.apply(this, args);
+      };
+    };
+    for (const type of [CanvasRenderingContext2D, OffscreenCanvasRenderingContext2D]) {
+      count(type, "getImageData", (x, y, width, height) => width * height);
+      count(type, "putImageData", ({ width, height }) => width * height);
+      count(type, "drawImage", (source) => source.width * source.height);
+    }
+    document.querySelector("#stage").focus();
   });
-  await drag(page, big, Array.from({ length: 40 }, (_, i) => [500 + i * 75, 1500 + 900 * Math.sin(i / 3)]));
-  // The same again, by what is really shown: the time between frames while the brush moves.
+  const points = Array.from({ length: 40 }, (_, i) => [500 + i * 75, 1500 + 900 * Math.sin(i / 3)]);
+  const screen = await Promise.all(points.map(([x, y]) => at(page, big, x, y)));
+  await page.mouse.move(screen[0].x, screen[0].y);
+  await page.mouse.down();
+  for (const { x, y } of screen.slice(1)) await page.mouse.move(x, y, { steps: 4 });
+  assert.deepEqual(await page.evaluate(() => window.big), [], "nothing big happens while the brush moves");
+  await page.mouse.up();
+  assert.ok(await page.evaluate(() => window.big.length > 0), "putting the stroke down reads it back: the counting works");
+  // For the reader, as a busy machine may be slow for other reasons: what is really shown: the time between frames while the brush moves.
   await page.evaluate(() => {
     window.frames = [];
     let last = 0;
@@ -105,11 +127,7 @@ test("strokes on a 12-megapixel photo keep up with the hand", async () => {
   await drag(page, big, Array.from({ length: 60 }, (_, i) => [500 + i * 50, 1500 + 900 * Math.cos(i / 3)]));
   const frames = (await page.evaluate(() => window.frames)).sort((a, b) => a - b);
   const [middle, late] = [0.5, 0.95].map((share) => frames[Math.floor(frames.length * share)]);
-  console.log(`# 12 megapixels: ${frames.length} frames, middle ${middle.toFixed(1)} ms, 95 of 100 within ${late.toFixed(1)} ms`);
-  assert.ok(middle < 25, `a frame takes ${middle} ms`);
-  const costs = (await page.evaluate(() => window.costs)).sort((a, b) => a - b);
-  const typical = costs[Math.floor(costs.length / 2)];
-  assert.ok(typical < 8, `a move of the brush costs ${typical} ms of the 16 that a frame has`);
+  console.log(`# 12 megapixels: ${frames.length} frames, middle ${middle?.toFixed(1)} ms, 95 of 100 within ${late?.toFixed(1)} ms`);
   const drawn = await mask(page);
   assert.deepEqual([drawn.width, drawn.height], [4000, 3000]);
   assert.equal(drawn.at(500, 1500), 255);
