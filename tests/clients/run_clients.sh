@@ -9,7 +9,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 cache=${CLIENTS_CACHE:-$here/../../build/clients}
 mkdir -p "$cache"
 cache=$(cd "$cache" && pwd)
-export IMAGE="$here/photo.png" MASK="$here/mask.png"
+export IMAGE="$here/photo.png" MASK="$here/mask.png" LARGE="$here/large.png" LARGE_MASK="$here/large-mask.png"
 data=$(mktemp -d)
 servers=()
 trap 'kill "${servers[@]}" 2>/dev/null; wait 2>/dev/null; rm -rf "$data"' EXIT

@@ -142,7 +142,8 @@ func streamFiles() {
 }
 
 func cancel() {
-	in := input()
+	in := input() // minutes of work, seconds on the fastest machine
+	in["image"], in["mask"] = uri(os.Getenv("LARGE")), uri(os.Getenv("LARGE_MASK"))
 	in["num_inference_steps"], in["num_outputs"] = 500, 4
 	prediction, err := client.CreatePrediction(ctx, version, in, nil, false)
 	must(err)
@@ -201,7 +202,7 @@ func webhook() {
 	select {
 	case status := <-heard:
 		check(status == "succeeded", "heard %s", status)
-	case <-time.After(20 * time.Second):
+	case <-time.After(60 * time.Second):
 		check(false, "no webhook")
 	}
 }

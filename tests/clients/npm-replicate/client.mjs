@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import Replicate, { parseProgressFromLogs, validateWebhook } from "replicate";
 
-const { SERVICE_URL, DATA_URI_URL, IMAGE, MASK } = process.env;
+const { SERVICE_URL, DATA_URI_URL, IMAGE, MASK, LARGE, LARGE_MASK } = process.env;
 const MODEL = "andreasjansson/stable-diffusion-inpainting";
 const VERSION = "e490d072a34a94a11e9711ed5a6ba621c3fab884eda1665d9d3a282d65a21180";
 const replicate = new Replicate({ auth: "any", baseUrl: `${SERVICE_URL}/v1` });
@@ -13,6 +13,8 @@ const image = readFileSync(IMAGE), mask = readFileSync(MASK);
 const uri = (data) => `data:application/octet-stream;base64,${data.toString("base64")}`;
 const input = { prompt: "a client", image, mask, num_inference_steps: 2, width: 512, seed: 7 };
 const plain = { ...input, image: uri(image), mask: uri(mask) };
+// Minutes of work, seconds on the fastest machine: what must still be running when the test looks.
+const long = { image: uri(readFileSync(LARGE)), mask: uri(readFileSync(LARGE_MASK)), num_inference_steps: 500, num_outputs: 4 };
 const png = (data) => Buffer.from(data).subarray(1, 4).toString() === "PNG";
 
 const cases = {
@@ -58,7 +60,7 @@ const cases = {
   },
   async abort_cancels() {
     const controller = new AbortController();
-    const running = replicate.run(MODEL, { input: { ...plain, num_inference_steps: 500, num_outputs: 4 }, wait: { mode: "poll", interval: 50 }, signal: controller.signal },
+    const running = replicate.run(MODEL, { input: long, wait: { mode: "poll", interval: 50 }, signal: controller.signal },
       () => controller.abort());
     assert.equal(await running, null);
     const { results } = await replicate.predictions.list();
@@ -122,7 +124,7 @@ const cases = {
     const created = await replicate.predictions.create({ version: VERSION, input: plain, webhook: `http://127.0.0.1:${receiver.address().port}/hook?a=b`,
       webhook_events_filter: ["start", "completed"] });
     assert.deepEqual(created.webhook_events_filter, ["start", "completed"]);
-    for (let i = 0; i < 200 && heard.length < 3; i++) await new Promise((resolve) => setTimeout(resolve, 50));
+    for (let i = 0; i < 1200 && heard.length < 3; i++) await new Promise((resolve) => setTimeout(resolve, 50));
     receiver.close();
     assert.equal(heard.length, 3);
     const [start, refused, completed] = heard;

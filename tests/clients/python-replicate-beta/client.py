@@ -19,6 +19,9 @@ wrapped = Replicate(bearer_token="any", base_url=f"{os.environ['DATA_URI_URL']}/
 uri = lambda path: "data:image/png;base64," + base64.b64encode(open(path, "rb").read()).decode()
 PLAIN = {"prompt": "a client", "num_inference_steps": 2, "seed": 5, "image": uri(IMAGE), "mask": uri(MASK)}
 
+# Minutes of work, seconds on the fastest machine: what must still be running when the test looks.
+LONG = {"image": uri(os.environ["LARGE"]), "mask": uri(os.environ["LARGE_MASK"]), "num_inference_steps": 500, "num_outputs": 4}
+
 
 def test_run():
     for ref in (f"{MODEL}:{VERSION}", MODEL):
@@ -41,9 +44,9 @@ def test_predictions():
         time.sleep(0.1)
         prediction = client.predictions.get(prediction_id=prediction.id)
     assert prediction.status == "succeeded" and prediction.error is None and prediction.metrics.total_time > 0
-    waited = client.predictions.create(version=VERSION, input=PLAIN, prefer="wait=5")
+    waited = client.predictions.create(version=VERSION, input=PLAIN, prefer="wait=55")
     assert waited.status == "succeeded"
-    slow = client.predictions.create(version=VERSION, input={**PLAIN, "num_inference_steps": 500, "num_outputs": 4})
+    slow = client.predictions.create(version=VERSION, input=LONG)
     assert client.predictions.cancel(prediction_id=slow.id).status == "canceled"
     ids = [item.id for item, _ in zip(client.predictions.list(created_after="2020-01-01T00:00:00Z"), range(150))]
     assert prediction.id in ids and len(set(ids)) == len(ids)

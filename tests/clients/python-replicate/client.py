@@ -21,6 +21,9 @@ uri = lambda path: "data:image/png;base64," + base64.b64encode(open(path, "rb").
 SETTINGS = {"prompt": "a client", "num_inference_steps": 2, "seed": 5, "guidance_scale": 7.3}
 PLAIN = {**SETTINGS, "image": uri(IMAGE), "mask": uri(MASK)}
 
+# Minutes of work, seconds on the fastest machine: what must still be running when the test looks.
+LONG = {"image": uri(os.environ["LARGE"]), "mask": uri(os.environ["LARGE_MASK"]), "num_inference_steps": 500, "num_outputs": 4}
+
 
 def files():
     return {**SETTINGS, "image": open(IMAGE, "rb"), "mask": open(MASK, "rb")}
@@ -61,7 +64,7 @@ def test_model_predictions_and_deployments():
 
 
 def test_cancel():
-    prediction = client.predictions.create(version=VERSION, input={**PLAIN, "num_inference_steps": 500, "num_outputs": 4})
+    prediction = client.predictions.create(version=VERSION, input=LONG)
     prediction.cancel()
     assert prediction.status == "canceled" or client.predictions.cancel(prediction.id).status == "canceled"
     prediction.reload()
@@ -133,7 +136,7 @@ def test_webhook():
     server = http.server.HTTPServer(("127.0.0.1", 0), Receiver)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     client.predictions.create(version=VERSION, input=PLAIN, webhook=f"http://127.0.0.1:{server.server_port}/", webhook_events_filter=["completed"])
-    for _ in range(200):
+    for _ in range(1200):
         if heard:
             break
         time.sleep(0.05)

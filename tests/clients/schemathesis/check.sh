@@ -13,5 +13,5 @@ print("ok   the service's and the model's documents are valid OpenAPI")
 PYTHON
 cd "$1/.." # for what st leaves behind
 # Streams stay open on a server that paints nothing; a preview is rightly missing at first.
-exec bin/st run "$IDLE_URL/openapi.json" --no-color --seed 1 --max-examples "${EXAMPLES:-15}" --request-timeout 10 --warnings off \
+exec bin/st run "$IDLE_URL/openapi.json" --no-color --seed 1 --max-examples "${EXAMPLES:-15}" --request-timeout 60 --warnings off \
     --exclude-operation-id predictions.stream --exclude-checks ensure_resource_availability --continue-on-failure
