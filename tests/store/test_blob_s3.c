@@ -219,6 +219,19 @@ static void test_refusals(void **state) {
     memory_free(elsewhere);
 }
 
+/* Stop a process, and return only when it has: the signal reaches a busy process late. */
+static void stop(pid_t process) {
+    char path[64], state = 0;
+    snprintf(path, sizeof path, "/proc/%ld/stat", (long)process);
+    assert_int_equal(kill(process, SIGSTOP), 0);
+    while (state != 'T') {
+        FILE *file = fopen(path, "r");
+        assert_non_null(file);
+        assert_int_equal(fscanf(file, "%*d (%*[^)]) %c", &state), 1);
+        fclose(file);
+    }
+}
+
 /* The server stops answering in the middle: the call ends with a clear error, within its patience; what
  * was not promised is not there when it goes on, what was is. */
 static void test_stopped(void **state) {
@@ -230,7 +243,7 @@ static void test_stopped(void **state) {
     struct blobs *blobs = open_s3(url);
     ASSERT_OK(blob_put(blobs, ".png", "kept", 4, name, error));
     pid_t server = (pid_t)strtol(process, NULL, 10);
-    assert_int_equal(kill(server, SIGSTOP), 0);
+    stop(server);
     int64_t began = time_monotonic();
     bool ok = blob_put(blobs, ".png", "lost", 4, lost, NULL);
     int64_t first = time_monotonic() - began;
