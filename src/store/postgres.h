@@ -106,7 +106,7 @@ typedef bool (*transaction)(struct postgres_store *store, void *user, bool *wake
 bool postgres_write(struct store *store, transaction run, void *user, struct error *error);
 /* Tell the sleepers of all processes on this store. Call with a connection, under the lock. */
 bool postgres_notify(struct postgres_store *store, struct error *error);
-/* The same as postgres_write() for what only looks: no transaction around it, run again once when the connection was lost. */
+/* The same as postgres_write() for what only looks: no transaction around it, run again when the connection was lost. */
 bool postgres_read(struct store *store, transaction run, void *user, struct error *error);
 
 /* ---- waiting (postgres_wait.c) ---- */

@@ -51,7 +51,14 @@ bool postgres_error(PGconn *connection, const PGresult *result, enum fault *faul
         *fault = FAULT_LOST;
         return error_set(error, ERROR_IO, "the connection to the database was lost");
     }
-    if (!result) return error_set(error, ERROR_MEMORY, "out of memory in the store");
+    if (!result || strstr(PQresultErrorMessage(result), "out of memory"))
+        return error_set(error, ERROR_MEMORY, "out of memory in the store");
+    /* Without a state it is not the server's but libpq's own. It could not write to a server that has gone, and
+     * holds the connection for good as long as there is something left to read from it. */
+    if (!state && PQresultStatus(result) == PGRES_FATAL_ERROR) {
+        *fault = FAULT_LOST;
+        return error_set(error, ERROR_IO, "the connection to the database was lost");
+    }
     return error_set(error, ERROR_INTERNAL, "the database failed: %s", message ? message : "it does not say why");
 }
 

@@ -5,8 +5,9 @@
 
 #include <string.h>
 
-/* How often a transaction is run again: collisions end by chance, lost connections hardly ever repeat. */
-enum { COLLISIONS_MAX = 10, LOSSES_MAX = 2 };
+/* How often a transaction is run again: collisions end by chance, and a server that loses one of its processes
+ * may take new connections for an instant before it drops them all. */
+enum { COLLISIONS_MAX = 10, LOSSES_MAX = 5, LOSS_PAUSE = 20000 /* microseconds, growing */ };
 
 static const char begin_sql[] = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"
                                 "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
@@ -91,7 +92,7 @@ bool postgres_write(struct store *base, transaction run, void *user, struct erro
         bool again = connected && !unknown &&
                      ((fault == FAULT_COLLISION && ++collisions <= COLLISIONS_MAX) || (fault == FAULT_LOST && ++losses <= LOSSES_MAX));
         if (!again) break;
-        if (fault == FAULT_COLLISION) time_sleep(1000 * collisions);
+        time_sleep(fault == FAULT_COLLISION ? 1000 * collisions : LOSS_PAUSE * (losses - 1));
     }
     pthread_mutex_unlock(&store->lock);
     return ok;
@@ -101,7 +102,8 @@ bool postgres_read(struct store *base, transaction run, void *user, struct error
     struct postgres_store *store = postgres_of(base);
     bool ok = false, wake;
     pthread_mutex_lock(&store->lock);
-    for (int tries = 0; tries < 2 && !ok; tries++) {
+    for (int losses = 0; losses <= LOSSES_MAX && !ok; losses++) {
+        if (losses > 1) time_sleep(LOSS_PAUSE * (losses - 1));
         if (!link_connect(&store->link, error)) break;
         store->link.fault = FAULT_NONE;
         ok = run(store, user, &wake, error);

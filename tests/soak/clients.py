@@ -3,7 +3,7 @@ when all is quiet again."""
 
 import hashlib, http.client, json, random, threading, time
 
-from house import HEAVY_PHOTO, MASK, NO_ANSWER, PHOTO, PUBLIC, TERMINAL, VERSION, ask, decode_png, uri
+from house import HEAVY_PHOTO, MASK, NO_ANSWER, PHOTO, PUBLIC, TERMINAL, VERSION, ask, decode_png, insist, uri
 
 SPENT = "worker stopped unexpectedly"
 
@@ -30,7 +30,7 @@ class Clients:
     def __init__(self, seed, places, receiver, pace=0.15, steps=(1, 2, 3, 40)):
         self.dice, self.places, self.receiver, self.pace, self.steps = random.Random(seed), places, receiver, pace, steps
         self.promises, self.files, self.unanswered, self.refused = [], [], 0, {}
-        self.stopping, self.lock = threading.Event(), threading.Lock()
+        self.stopping, self.lock, self.given_up = threading.Event(), threading.Lock(), False
         self.threads = [threading.Thread(target=self._create_for_ever, args=(self.dice.randrange(1 << 32),)) for _ in range(2)]
         self.troubles = []
 
@@ -120,15 +120,15 @@ class Clients:
         if promise.ended is None:
             promise.ended = answer if answer["status"] in TERMINAL else None
             return
-        for key in ("status", "output", "error", "completed_at", "started_at"):
-            if promise.ended[key] != answer[key]:
-                self.troubles.append(f"{promise.id} ended twice: {key} was {promise.ended[key]} and is {answer[key]}")
+        for key in ("status", "output", "error", "completed_at", "started_at"):  # the last is absent when it never started
+            was, now = promise.ended.get(key), answer.get(key)
+            if was != now:
+                self.troubles.append(f"{promise.id} ended twice: {key} was {was} and is {now}")
 
     def _watch(self, promise, seed):
         """As a browser's EventSource: whenever it is cut off, it goes on after the last event it saw."""
         dice, seen, path = random.Random(seed), [], path_of(promise.stream) + "?logs=1"
-        until = time.monotonic() + 600
-        while time.monotonic() < until and not (seen and seen[-1][1] == "done"):
+        while not self.given_up and not (seen and seen[-1][1] == "done"):
             host, port = self._place(dice)
             try:
                 read_stream(host, port, path, seen)
@@ -160,20 +160,38 @@ def read_stream(host, port, path, seen, timeout=30):
         connection.close()
 
 
+def read_all(host, port, path, tries=5):
+    """The stream of a prediction that has ended, from its beginning and in one piece."""
+    while True:
+        seen = []
+        try:
+            read_stream(host, port, path, seen)
+            return seen
+        except NO_ANSWER:
+            tries -= 1
+            if tries == 0:
+                raise
+
+
 # ---- when all is quiet ----
 
 
-def wait_for_ends(clients, patience):
-    """Until every promise has ended, every watcher is at its end, and every end was told to who wanted to know."""
-    until, dice = time.monotonic() + patience, random.Random(1)
+def wait_for_ends(clients, patience, revive=lambda: None):
+    """Until every promise has ended, every watcher is at its end, and every end was told to who wanted to know.
+    patience: seconds without any of these (a slow machine may need long for all of them)."""
+    until, dice, left = time.monotonic() + patience, random.Random(1), None
     waiting = list(clients.promises)
     while True:
+        revive()
         still = []
         for promise in waiting:
             host, port = clients._place(dice)
             try:
                 answer = ask(port, "GET", f"/v1/predictions/{promise.id}", host=host)
             except NO_ANSWER:
+                still.append(promise)
+                continue
+            if answer.status == 503:  # the database has not quite come back
                 still.append(promise)
                 continue
             assert answer.status == 200, f"{promise.id}: {answer.status} {answer.body}"
@@ -185,14 +203,16 @@ def wait_for_ends(clients, patience):
         watching = [promise.id for promise in clients.promises if promise.watcher and promise.watcher.is_alive()]
         if not waiting and not untold and not watching:
             return
-        assert time.monotonic() < until, f"never ended: {[p.id for p in waiting]}; not told: {untold}; streams without end: {watching}"
+        if (len(waiting), len(untold), len(watching)) != left:
+            until, left = time.monotonic() + patience, (len(waiting), len(untold), len(watching))
+        clients.given_up = time.monotonic() >= until
+        assert not clients.given_up, f"never ended: {[p.id for p in waiting]}; not told: {untold}; streams without end: {watching}"
         time.sleep(0.3)
 
 
 def verify_events(promise, found, host, port):
     """The whole replay tells the same story as the prediction, and as the client saw it while processes died."""
-    replay = []
-    read_stream(host, port, path_of(promise.stream) + "?logs=1", replay)
+    replay = read_all(host, port, path_of(promise.stream) + "?logs=1")
     kinds = [kind for _, kind, _ in replay]
     numbers = [int(name.split(":")[1]) for name, _, _ in replay]
     assert numbers == sorted(set(numbers)), f"{promise.id}: events out of order: {replay}"
@@ -212,10 +232,11 @@ def verify_events(promise, found, host, port):
 def verify(clients, place=None):
     """Everything that was promised is kept. Returns a sentence of figures."""
     assert not clients.troubles, "\n".join(clients.troubles)
+    assert 500 not in clients.refused, "a service failed with an error of its own: see the log"
     host, port = (place or clients.places[0])()
     outcomes, pictures = {}, {}
     for promise in clients.promises:
-        found = ask(port, "GET", f"/v1/predictions/{promise.id}", host=host).json
+        found = insist(port, "GET", f"/v1/predictions/{promise.id}", host=host).json
         clients._saw(promise, found)
         status = found["status"]
         outcomes[status] = outcomes.get(status, 0) + 1
@@ -228,12 +249,12 @@ def verify(clients, place=None):
             assert SPENT in found["error"], f"{promise.id}: {found['error']}"
         if status == "succeeded":
             assert len(found["output"]) == 1, found
-            answer = ask(port, "GET", path_of(found["output"][0]), host=host)
+            answer = insist(port, "GET", path_of(found["output"][0]), host=host)
             assert answer.status == 200, f"{promise.id} succeeded, but its picture is {answer.status}"
             pictures.setdefault(promise.steps, set()).add(decode_png(answer.body))
         for key in ("image", "mask"):
             if "/outputs/" in found["input"][key]:
-                assert ask(port, "GET", path_of(found["input"][key]), host=host).status == 200, f"{promise.id}: its {key} is gone"
+                assert insist(port, "GET", path_of(found["input"][key]), host=host).status == 200, f"{promise.id}: its {key} is gone"
         verify_events(promise, found, host, port)
         if promise.hook:
             told = clients.receiver.ends[promise.id]
@@ -242,7 +263,7 @@ def verify(clients, place=None):
     for steps, different in pictures.items():
         assert len(different) == 1, f"the same seed with {steps} steps made {len(different)} different pictures"
     for name, digest in clients.files:
-        answer = ask(port, "GET", f"/v1/files/{name}/download", host=host)
+        answer = insist(port, "GET", f"/v1/files/{name}/download", host=host)
         assert answer.status == 200 and hashlib.sha256(answer.body).hexdigest() == digest, f"the file {name} is {answer.status}"
     assert not clients.troubles, "\n".join(clients.troubles)
     words = ", ".join(f"{number} {status}" for status, number in sorted(outcomes.items()))

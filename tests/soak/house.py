@@ -16,10 +16,16 @@ class Skip(Exception):
 
 
 def free_port(host="127.0.0.1"):
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host, 0))
-        return probe.getsockname()[1]
+    """Below those that the kernel gives to outgoing connections: one of these could take it while a service is dead."""
+    while True:
+        with socket.socket() as probe:
+            port = random.SystemRandom().randrange(20000, 32000)
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+                return port
+            except OSError:
+                pass
 
 
 # ---- pictures ----
@@ -86,6 +92,18 @@ def ask(port, method, path, body=None, timeout=30, host="127.0.0.1", **headers):
 NO_ANSWER = (OSError, http.client.HTTPException)
 
 
+def insist(port, method, path, patience=120, **more):
+    """ask() until there is an answer: a machine under load may take its time."""
+    until = time.monotonic() + patience
+    while True:
+        try:
+            return ask(port, method, path, **more)
+        except NO_ANSWER:
+            if time.monotonic() > until:
+                raise
+        time.sleep(0.2)
+
+
 class Receiver:
     """Takes webhooks; refuses every fifth, by a seed. ends: by prediction, (message id, status) of what told an end."""
 
@@ -146,7 +164,16 @@ class Process:
         if self.process:
             self.process.wait()
 
-    def stop(self, patience=60):
+    def ready_to_stop(self):
+        """Does it catch SIGTERM yet?"""
+        try:
+            with open(f"/proc/{self.process.pid}/status") as file:
+                caught = next(line for line in file if line.startswith("SigCgt:"))
+            return self.running() and int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1 == 1
+        except OSError:
+            return False
+
+    def stop(self, patience=120):
         """Politely; the exit code."""
         self.signal(signal.SIGTERM)
         return self.process.wait(patience)
@@ -180,7 +207,7 @@ class Postgres:
 
     def start(self):
         """Until it answers: what a killed one left has to end first."""
-        until = time.monotonic() + 60
+        until = time.monotonic() + 120
         while time.monotonic() < until:
             if self.process is None or self.process.poll() is not None:
                 command = [*self.prefix, *self.owner, f"{self.programs}/postgres", "-D", f"{self.folder}/data", *self.options]
@@ -266,7 +293,7 @@ class House:
             process.start()
         self.wait_ready()
 
-    def wait_ready(self, patience=60):
+    def wait_ready(self, patience=120):
         until = time.monotonic() + patience
         for service in self.services:
             while True:
@@ -285,6 +312,18 @@ class House:
             if not process.running():
                 process.start()
 
+    def stop(self, patience=120):
+        """Politely, all of them, once they know what SIGTERM means. One that was started while the database came up
+        again may have left at once, as it should; whoever started it starts it again."""
+        until = time.monotonic() + patience
+        while not all(process.ready_to_stop() for process in [*self.services, *self.workers]):
+            assert time.monotonic() < until, "not all come up"
+            self.revive()
+            time.sleep(0.05)
+        for process in [*self.services, *self.workers]:
+            code = process.stop()
+            assert code == 0, f"{process.name} ended with {code}"
+
     def kill(self):
         for process in [*self.services, *self.workers]:
             process.kill()
@@ -300,7 +339,7 @@ class House:
         self.log.flush()
         with open(os.path.join(self.folder, "log"), "rb") as file:
             text = file.read().decode(errors="replace").splitlines()
-        wanted = [line for line in text if "GET" not in line and "POST" not in line]
+        wanted = [line for line in text if " info GET " not in line and " info POST " not in line]
         return "\n".join(wanted[-lines:])
 
     def close(self):
