@@ -12,7 +12,7 @@
 
 struct serve_settings {
     const char *listen, *data, *store, *blobs, *model, *public_url, *cors, *tls_certificate, *tls_key;
-    long long threads, workers, wait, run_limit, drain, retention, file_lifetime, creates, requests;
+    long long threads, workers, wait, run_limit, drain, retention, file_lifetime, creates, requests, queue;
     bool no_safety, data_uri_output, private_inputs, say_aborted;
     int dtype;
 };
@@ -69,6 +69,7 @@ static bool serve(const struct serve_settings *settings, const struct data_folde
         .tls_key = settings->tls_key,
         .creates_per_minute = (int)settings->creates,
         .requests_per_minute = (int)settings->requests,
+        .queue_limit = (int)settings->queue,
     };
     const char *colon = strrchr(settings->listen, ':');
     struct listener listener = {settings->tls_certificate ? "https" : "http", settings->listen,
@@ -88,7 +89,7 @@ static bool serve(const struct serve_settings *settings, const struct data_folde
 
 int command_serve(int argc, char **argv) {
     struct serve_settings settings = {
-        .listen = "127.0.0.1:8080", .model = default_model(), .workers = 1, .wait = 60, .file_lifetime = 86400};
+        .listen = "127.0.0.1:8080", .model = default_model(), .workers = 1, .wait = 60, .file_lifetime = 86400, .queue = 10000};
     const struct option_row rows[] = {
         {"listen", 'l', OPTION_TEXT, "HOST:PORT", "where to listen (default 127.0.0.1:8080; port 0: any free one)", &settings.listen, 0, 0,
          NULL},
@@ -116,6 +117,8 @@ int command_serve(int argc, char **argv) {
         {"tls-key", 0, OPTION_TEXT, "FILE", "and this private key (PEM)", &settings.tls_key, 0, 0, NULL},
         {"creates-per-minute", 0, OPTION_INTEGER, "N", "limit of each token (default 0: none)", &settings.creates, 0, 1e9, NULL},
         {"requests-per-minute", 0, OPTION_INTEGER, "N", "limit of each token (default 0: none)", &settings.requests, 0, 1e9, NULL},
+        {"queue", 0, OPTION_INTEGER, "N", "most waiting predictions of each token (default 10000; 0: no limit)", &settings.queue, 0, 1e9,
+         NULL},
         {"data-uri-output", 0, OPTION_FLAG, NULL, "outputs as data: URIs instead of http URLs", &settings.data_uri_output, 0, 0, NULL},
         {"say-aborted", 0, OPTION_FLAG, NULL, "call predictions \"aborted\" whose deadline came before their start", &settings.say_aborted,
          0, 0, NULL},

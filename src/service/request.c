@@ -145,6 +145,15 @@ bool answer_problem(struct request *request, unsigned status, const char *title,
 
 bool answer_not_found(struct request *request) { return answer_problem(request, 404, NULL, "The requested resource could not be found."); }
 
+bool answer_throttled(struct request *request, int seconds, bool again, const char *detail) {
+    char text[16];
+    answer_problem_json(request, 429, json_pack("{s:s,s:i,s:i}", "detail", detail, "status", 429, "retry_after", seconds));
+    snprintf(text, sizeof text, "%d", seconds);
+    answer_header(request, "Retry-After", text);
+    answer_header(request, "x-should-retry", again ? "true" : "false");
+    return true;
+}
+
 bool answer_error(struct request *request, const struct error *error) {
     switch (error->code) {
     case ERROR_NOT_FOUND:

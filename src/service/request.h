@@ -84,6 +84,8 @@ bool answer_problem(struct request *request, unsigned status, const char *title,
     __attribute__((format(printf, 4, 5)));
 bool answer_problem_json(struct request *request, unsigned status, json_t *body);
 bool answer_not_found(struct request *request);
+/* 429: come back after so many seconds. again: a client may do so by itself. */
+bool answer_throttled(struct request *request, int seconds, bool again, const char *detail);
 /* What went wrong in a store or blob call; logs what is our fault, and does not tell it outside. */
 bool answer_error(struct request *request, const struct error *error);
 /* A blob's bytes: conditional and partial requests, HEAD. */

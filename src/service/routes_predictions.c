@@ -6,6 +6,7 @@
 #include "service/cursor.h"
 #include "service/input_files.h"
 #include "service/json_limits.h"
+#include "service/line.h"
 #include "service/origin.h"
 #include "service/prediction_json.h"
 #include "service/preference.h"
@@ -15,6 +16,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+
+enum { LINE_RETRY_SECONDS = 10 };
 
 static struct prediction_view view_of(const struct request *request, const struct prediction *prediction) {
     bool data = request->service->options->data_uri_output || prediction->data_uri_output;
@@ -93,6 +96,24 @@ static bool answer_unknown_version(struct request *request) {
                           request->service->options->model_name, version_ids[0], version_ids[1]);
 }
 
+/* May one more of the owner's wait? */
+static bool fits_in_line(struct request *request) {
+    struct error error;
+    char detail[160];
+    bool full;
+    if (request->service->lines == NULL) return true;
+    if (!lines_take(request->service->lines, request->reader, request->owner, time_monotonic(), &full, &error)) {
+        answer_error(request, &error);
+        return false;
+    }
+    if (!full) return true;
+    snprintf(detail, sizeof detail,
+             "The queue is full: %d of your predictions are waiting already. Send this one again when some are done.",
+             request->service->options->queue_limit);
+    answer_throttled(request, LINE_RETRY_SECONDS, false, detail);
+    return false;
+}
+
 /* Insert, and answer at once or when the wait is over. `known` is the prediction's input. */
 static bool store_and_answer(struct request *request, const struct create_body *create, const char *version, json_t *known) {
     struct service *service = request->service;
@@ -148,6 +169,8 @@ static bool check_and_store(struct request *request, const struct create_body *c
         answer_error(request, &error);
     } else if (count > 0) {
         answer_problem_json(request, 422, problems_json(problems, count));
+    } else if (!fits_in_line(request)) {
+        answered = true;
     } else if (!input_files_hold(request, known, &key, &error)) {
         if (error.code == ERROR_ARGUMENT) {
             struct input_problem problem = {.type = "format", .description = "Does not match format 'uri'"};

@@ -267,21 +267,16 @@ static void caller_of(const struct request *request, char caller[72]) {
 }
 
 static bool phase_rate(struct request *request) {
-    char caller[72], seconds[16];
+    char caller[72], detail[96];
     enum limit_kind kind = request->route->body == BODY_JSON ? LIMIT_CREATES : LIMIT_REQUESTS;
     if (request->service->limits == NULL || request->route->access == ACCESS_ANYONE) return true;
     caller_of(request, caller);
     struct limit_answer answer = limits_take(request->service->limits, kind, caller, time_monotonic());
     request->rate_remaining = answer.remaining;
     if (answer.retry_seconds == 0) return true;
-    answer_problem_json(request, 429,
-                        json_pack("{s:o,s:i,s:i}", "detail",
-                                  json_sprintf("Request was throttled. Your rate limit resets in ~%ds.", answer.retry_seconds), "status",
-                                  429, "retry_after", answer.retry_seconds));
-    snprintf(seconds, sizeof seconds, "%d", answer.retry_seconds);
-    answer_header(request, "Retry-After", seconds);
+    snprintf(detail, sizeof detail, "Request was throttled. Your rate limit resets in ~%ds.", answer.retry_seconds);
     /* One client would send a create again by itself, and have two predictions later. */
-    answer_header(request, "x-should-retry", kind == LIMIT_CREATES ? "false" : "true");
+    answer_throttled(request, answer.retry_seconds, kind != LIMIT_CREATES, detail);
     return false;
 }
 

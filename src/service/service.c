@@ -7,6 +7,7 @@
 #include "service/handlers.h"
 #include "service/hub.h"
 #include "service/limits.h"
+#include "service/line.h"
 #include "service/origin.h"
 #include "service/server.h"
 #include "service/thumbnails.h"
@@ -141,6 +142,8 @@ static bool open_stores(struct service *service, struct error *error) {
         service->limits = limits_create(options->creates_per_minute, options->requests_per_minute);
         if (service->limits == NULL) return error_set(error, ERROR_MEMORY, "out of memory");
     }
+    if (options->queue_limit > 0 && (service->lines = lines_create(options->queue_limit)) == NULL)
+        return error_set(error, ERROR_MEMORY, "out of memory");
     service->thumbnails = thumbnails_create();
     if (service->thumbnails == NULL) return error_set(error, ERROR_MEMORY, "out of memory");
     return store_open(options->store_url, &service->writer, error) && blobs_open(options->blobs_url, &service->blobs, error) &&
@@ -177,6 +180,7 @@ static bool start_server(struct service *service, int listener, struct server **
 static void close_stores(struct service *service) {
     auth_free(service->auth);
     limits_free(service->limits);
+    lines_free(service->lines);
     thumbnails_free(service->thumbnails);
     hub_free(service->hub);
     if (service->blobs != NULL) blobs_close(service->blobs);

@@ -25,6 +25,7 @@ struct service_options {
     const char *cors_origins;                    /* comma-separated allow-list, NULL = none */
     const char *tls_certificate, *tls_key;       /* PEM files: serve https; NULL = plain http */
     int creates_per_minute, requests_per_minute; /* for each token (without tokens: address); 0 = no limit */
+    int queue_limit;                             /* most waiting predictions of each token; 0 = no limit */
 };
 
 /* Serve until *stop is set. `ready`, when not NULL, is called once with the bound port. */

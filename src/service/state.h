@@ -34,6 +34,7 @@ struct service {
     struct hub *hub;
     struct webhooks *webhooks;
     struct limits *limits; /* NULL: none are configured */
+    struct lines *lines;   /* NULL: no limit */
     struct thumbnails *thumbnails;
     char bound[300];    /* host:port that we listen on, for clients that send no Host */
     const char *scheme; /* that we speak ourselves: "http" or "https" */

@@ -20,6 +20,9 @@ struct store {
 /* The wish's models as a JSON array, NULL for any; ERROR_ARGUMENT for a wish that can't be. */
 bool wish_models(const struct store_wish *wish, json_t **models, struct error *error);
 
+/* ERROR_ARGUMENT for a token's priority that can't be. */
+bool priority_fits(int priority, struct error *error);
+
 bool sqlite_store_open(const char *path, struct store **store, struct error *error);
 bool postgres_store_open(const char *url, struct store **store, struct error *error);
 

@@ -5,7 +5,7 @@
  * handle's lock, and one that only listens (postgres_wait.c). The clock is the database's.
  *
  * What may be locked at the same time, and in which order, so that transactions do not wait for each
- * other in a circle: rows of predictions (several only with SKIP LOCKED), rows of webhooks, blobs (an
+ * other in a circle: rows of predictions (several only with SKIP LOCKED), turns, rows of webhooks, blobs (an
  * advisory lock each), and last the counter of events. A circle that comes about all the same (blobs
  * that two want in different order) is broken by the server, and the loser is run again. */
 #ifndef STORE_POSTGRES_H

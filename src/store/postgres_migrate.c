@@ -116,6 +116,19 @@ static const char *const steps[] = {
     "CREATE TABLE settings ("
     " name TEXT PRIMARY KEY,"
     " value TEXT NOT NULL);",
+
+    /* 2: fairness, priorities, traces, who works */
+    "ALTER TABLE predictions ADD COLUMN trace TEXT;" /* W3C traceparent */
+    "ALTER TABLE tokens ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE turns ("
+    " owner TEXT COLLATE \"C\" PRIMARY KEY,"
+    " served BIGINT NOT NULL);" /* the higher, the later: counts claims */
+    "CREATE INDEX turns_served ON turns (served);"
+    "CREATE INDEX predictions_lines ON predictions (owner, model, version, number) WHERE status = 0;"
+    "CREATE INDEX predictions_running ON predictions (owner) WHERE status = 1;"
+    "CREATE TABLE workers ("
+    " name TEXT COLLATE \"C\" PRIMARY KEY,"
+    " until BIGINT NOT NULL);", /* it is taken for gone then */
 };
 enum { VERSION = sizeof steps / sizeof steps[0] };
 

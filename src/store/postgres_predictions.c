@@ -177,3 +177,26 @@ bool postgres_queue(struct store *store, const char *id, size_t *starting, size_
     *before = lengths.before;
     return true;
 }
+
+struct line {
+    const char *owner;
+    size_t limit, count;
+};
+
+static bool count_line(struct postgres_store *store, void *user, bool *wake, struct error *error) {
+    struct line *line = user;
+    (void)wake;
+    struct statement statement =
+        statement_begin(store, "SELECT count(*) FROM (SELECT 1 FROM predictions WHERE status = 0 AND owner = $1 LIMIT $2) line");
+    statement_text(&statement, line->owner);
+    statement_integer(&statement, (int64_t)line->limit);
+    line->count = statement_row(&statement) ? (size_t)value_integer(&statement, 0) : 0;
+    return statement_end(&statement, error);
+}
+
+bool postgres_waiting(struct store *store, const char *owner, size_t limit, size_t *count, struct error *error) {
+    struct line line = {owner, limit, 0};
+    bool ok = postgres_read(store, count_line, &line, error);
+    *count = ok ? line.count : 0;
+    return ok;
+}

@@ -11,11 +11,13 @@ static void read_token(struct statement *row, struct token *token) {
     value_array(row, 1, token->hash, sizeof token->hash);
     token->created = value_integer(row, 2);
     token->revoked = value_integer(row, 3);
+    token->priority = (int)value_integer(row, 4);
 }
 
 struct named {
     const char *name, *hash;
     struct token *token;
+    int priority;
 };
 
 static bool create(struct postgres_store *store, void *user, bool *wake, struct error *error) {
@@ -23,21 +25,22 @@ static bool create(struct postgres_store *store, void *user, bool *wake, struct 
     size_t inserted;
     (void)wake;
     struct statement statement =
-        statement_begin(store, "INSERT INTO tokens (name, hash, created) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING");
+        statement_begin(store, "INSERT INTO tokens (name, hash, created, priority) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING");
     statement_text(&statement, named->name);
     statement_text(&statement, named->hash);
     statement_integer(&statement, store->now);
+    statement_integer(&statement, named->priority);
     if (!statement_run(&statement, &inserted, error)) return false;
     return inserted == 1 ||
            error_set(error, ERROR_CONFLICT, "there is a token named \"%s\" already: revoke it first, or choose another name", named->name);
 }
 
-bool postgres_token_create(struct store *store, const char *name, const char *hash, struct error *error) {
-    struct named named = {name, hash, NULL};
+bool postgres_token_create(struct store *store, const char *name, const char *hash, int priority, struct error *error) {
+    struct named named = {name, hash, NULL, priority};
     if (!*name || strlen(name) >= sizeof named.token->name)
         return error_set(error, ERROR_ARGUMENT, "a token's name has between 1 and %zu bytes", sizeof named.token->name - 1);
     if (strlen(hash) >= sizeof named.token->hash) return error_set(error, ERROR_INTERNAL, "a token's hash is 64 hexadecimal digits");
-    return postgres_write(store, create, &named, error);
+    return priority_fits(priority, error) && postgres_write(store, create, &named, error);
 }
 
 struct listing {
@@ -50,7 +53,7 @@ static bool read_list(struct postgres_store *store, void *user, bool *wake, stru
     size_t room = 0;
     bool memory = true;
     (void)wake;
-    struct statement statement = statement_begin(store, "SELECT name, hash, created, revoked FROM tokens ORDER BY number");
+    struct statement statement = statement_begin(store, "SELECT name, hash, created, revoked, priority FROM tokens ORDER BY number");
     while (memory && statement_row(&statement)) {
         if (listing->count == room) {
             room = room ? room * 2 : 16;
@@ -91,11 +94,28 @@ bool postgres_token_revoke(struct store *store, const char *name, struct error *
     return postgres_write(store, revoke, &named, error);
 }
 
+static bool set_priority(struct postgres_store *store, void *user, bool *wake, struct error *error) {
+    const struct named *named = user;
+    size_t set;
+    (void)wake;
+    struct statement statement = statement_begin(store, "UPDATE tokens SET priority = $2 WHERE name = $1 AND revoked = 0");
+    statement_text(&statement, named->name);
+    statement_integer(&statement, named->priority);
+    if (!statement_run(&statement, &set, error)) return false;
+    return set > 0 || error_set(error, ERROR_NOT_FOUND, "there is no live token named \"%s\"", named->name);
+}
+
+bool postgres_token_priority(struct store *store, const char *name, int priority, struct error *error) {
+    struct named named = {.name = name, .priority = priority};
+    return priority_fits(priority, error) && postgres_write(store, set_priority, &named, error);
+}
+
 /* The hash of a random secret: looking it up by equality tells nobody anything. */
 static bool find(struct postgres_store *store, void *user, bool *wake, struct error *error) {
     const struct named *named = user;
     (void)wake;
-    struct statement statement = statement_begin(store, "SELECT name, hash, created, revoked FROM tokens WHERE hash = $1 AND revoked = 0");
+    struct statement statement =
+        statement_begin(store, "SELECT name, hash, created, revoked, priority FROM tokens WHERE hash = $1 AND revoked = 0");
     statement_text(&statement, named->hash);
     bool found = statement_row(&statement);
     if (found) read_token(&statement, named->token);
@@ -103,7 +123,7 @@ static bool find(struct postgres_store *store, void *user, bool *wake, struct er
 }
 
 bool postgres_token_find(struct store *store, const char *hash, struct token *token, struct error *error) {
-    struct named named = {NULL, hash, token};
+    struct named named = {NULL, hash, token, 0};
     return postgres_read(store, find, &named, error);
 }
 

@@ -49,8 +49,48 @@ static bool read_first(struct statement *statement, struct standing *standing, b
 #define RUNNABLE                                                                                                                           \
     "($1::json IS NULL OR model IN (SELECT json_array_elements_text($1::json)) OR version IN (SELECT json_array_elements_text($1::json)))"
 
-/* What may be taken next: first a lease that ran out (it has waited longest), else the oldest. One
- * that somebody else is just taking or changing is passed over. */
+/* The oldest of each line, a line being what waits of one owner for one version: jumps from line to line
+ * along predictions_lines, however long they are. */
+#define HEADS                                                                                                                              \
+    "WITH RECURSIVE heads (head) AS (SELECT (SELECT number FROM predictions WHERE status = 0 ORDER BY owner, model, version, number"       \
+    " LIMIT 1) UNION ALL SELECT coalesce("                                                                                                 \
+    "(SELECT number FROM predictions WHERE status = 0 AND owner = line.owner AND model = line.model AND version > line.version"            \
+    " ORDER BY version, number LIMIT 1),"                                                                                                  \
+    " (SELECT number FROM predictions WHERE status = 0 AND owner = line.owner AND model > line.model"                                      \
+    " ORDER BY model, version, number LIMIT 1),"                                                                                           \
+    " (SELECT number FROM predictions WHERE status = 0 AND owner > line.owner ORDER BY owner, model, version, number LIMIT 1))"            \
+    " FROM heads JOIN predictions line ON line.number = head) "
+
+/* Whose turn it is, as store_claim() says. */
+#define BY_TURN                                                                                                                            \
+    " ORDER BY coalesce((SELECT priority FROM tokens WHERE name = predictions.owner AND revoked = 0), 0) DESC,"                            \
+    " (SELECT count(*) FROM predictions busy WHERE busy.status = 1 AND busy.owner = predictions.owner),"                                   \
+    " coalesce((SELECT served FROM turns WHERE turns.owner = predictions.owner), 0), number"
+
+enum { LINES_MAX = 32 }; /* looked at in one claim: more only matter when others are just taking from all of these */
+
+/* The heads of the lines that may be taken from, in the order of their turns. */
+static bool find_lines(struct postgres_store *store, const json_t *models, int64_t heads[LINES_MAX], size_t *count, struct error *error) {
+    struct statement statement = statement_begin(
+        store, HEADS "SELECT number FROM predictions WHERE number IN (SELECT head FROM heads) AND " RUNNABLE BY_TURN " LIMIT $2");
+    statement_json(&statement, models);
+    statement_integer(&statement, LINES_MAX);
+    *count = 0;
+    while (*count < LINES_MAX && statement_row(&statement)) heads[(*count)++] = value_integer(&statement, 0);
+    return statement_end(&statement, error);
+}
+
+static bool take_from(struct postgres_store *store, int64_t head, struct standing *standing, bool *found, struct error *error) {
+    struct statement statement =
+        statement_begin(store, "SELECT " STANDING_COLUMNS " FROM predictions WHERE status = 0 AND (owner, model, version) ="
+                               " (SELECT owner, model, version FROM predictions WHERE number = $1)"
+                               " ORDER BY number LIMIT 1 FOR UPDATE SKIP LOCKED");
+    statement_integer(&statement, head);
+    return read_first(&statement, standing, found, error);
+}
+
+/* What may be taken next: first a lease that ran out (it has waited longest), else the oldest of whose
+ * turn it is. One that somebody else is just taking or changing is passed over. */
 static bool next_candidate(struct postgres_store *store, const json_t *models, struct standing *standing, bool *found,
                            struct error *error) {
     struct statement statement =
@@ -60,10 +100,21 @@ static bool next_candidate(struct postgres_store *store, const json_t *models, s
     statement_integer(&statement, store->now);
     if (!read_first(&statement, standing, found, error)) return false;
     if (*found) return true;
-    statement = statement_begin(store, "SELECT " STANDING_COLUMNS " FROM predictions WHERE status = 0 AND " RUNNABLE
-                                       " ORDER BY number LIMIT 1 FOR UPDATE SKIP LOCKED");
-    statement_json(&statement, models);
-    return read_first(&statement, standing, found, error);
+    int64_t heads[LINES_MAX];
+    size_t count;
+    if (!find_lines(store, models, heads, &count, error)) return false;
+    for (size_t i = 0; i < count && !*found; i++)
+        if (!take_from(store, heads[i], standing, found, error)) return false;
+    return true;
+}
+
+/* Its owner comes last from now on. */
+static bool end_turn(struct postgres_store *store, const struct standing *standing, struct error *error) {
+    struct statement statement =
+        statement_begin(store, "INSERT INTO turns (owner, served) SELECT owner, (SELECT coalesce(max(served), 0) + 1 FROM turns)"
+                               " FROM predictions WHERE number = $1 ON CONFLICT (owner) DO UPDATE SET served = excluded.served");
+    statement_integer(&statement, standing->number);
+    return statement_run(&statement, NULL, error);
 }
 
 /* Find one to hand out; what is overdue on the way ends there. *changed: something ended. */
@@ -96,7 +147,8 @@ static bool claim(struct postgres_store *store, void *user, bool *wake, struct e
     const struct alteration alteration = {
         .action = PREDICTION_CLAIM, .worker = claim->wish->worker, .lease_until = after_seconds(store, claim->wish->lease_seconds)};
     *wake = true;
-    return alter_prediction(store, &standing, &alteration, error) && find_prediction(store, standing.id, NULL, claim->prediction, error);
+    return end_turn(store, &standing, error) && alter_prediction(store, &standing, &alteration, error) &&
+           find_prediction(store, standing.id, NULL, claim->prediction, error);
 }
 
 bool postgres_claim(struct store *store, const struct store_wish *wish, struct lease *lease, struct prediction *prediction, bool *found,

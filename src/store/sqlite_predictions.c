@@ -139,3 +139,17 @@ bool sqlite_queue(struct store *base, const char *id, size_t *starting, size_t *
     read_end(store);
     return ok;
 }
+
+bool sqlite_waiting(struct store *base, const char *owner, size_t limit, size_t *count, struct error *error) {
+    struct sqlite_store *store = sqlite_of(base);
+    *count = 0;
+    read_begin(store);
+    struct query query =
+        query_begin(&store->reader, "SELECT count(*) FROM (SELECT 1 FROM predictions WHERE status = 0 AND owner = ? LIMIT ?)");
+    query_text(&query, owner);
+    query_integer(&query, (int64_t)limit);
+    if (query_row(&query)) *count = (size_t)column_integer(&query, 0);
+    bool ok = query_end(&query, error);
+    read_end(store);
+    return ok;
+}

@@ -12,19 +12,21 @@ static void read_token(struct query *query, struct token *token) {
     column_array(query, 1, token->hash, sizeof token->hash);
     token->created = column_integer(query, 2);
     token->revoked = column_integer(query, 3);
+    token->priority = (int)column_integer(query, 4);
 }
 
-bool sqlite_token_create(struct store *base, const char *name, const char *hash, struct error *error) {
+bool sqlite_token_create(struct store *base, const char *name, const char *hash, int priority, struct error *error) {
     struct sqlite_store *store = sqlite_of(base);
     struct token *token;
     if (!*name || strlen(name) >= sizeof token->name)
         return error_set(error, ERROR_ARGUMENT, "a token's name has between 1 and %zu bytes", sizeof token->name - 1);
     if (strlen(hash) >= sizeof token->hash) return error_set(error, ERROR_INTERNAL, "a token's hash is 64 hexadecimal digits");
-    if (!write_begin(store, error)) return false;
-    struct query query = query_begin(&store->writer, "INSERT INTO tokens (name, hash, created) VALUES (?, ?, ?)");
+    if (!priority_fits(priority, error) || !write_begin(store, error)) return false;
+    struct query query = query_begin(&store->writer, "INSERT INTO tokens (name, hash, created, priority) VALUES (?, ?, ?, ?)");
     query_text(&query, name);
     query_text(&query, hash);
     query_integer(&query, time_wall());
+    query_integer(&query, priority);
     while (query_row(&query)) {
     }
     bool ok;
@@ -44,7 +46,7 @@ bool sqlite_token_list(struct store *base, struct token **tokens, size_t *count,
     *tokens = NULL;
     *count = 0;
     read_begin(store);
-    struct query query = query_begin(&store->reader, "SELECT name, hash, created, revoked FROM tokens ORDER BY number");
+    struct query query = query_begin(&store->reader, "SELECT name, hash, created, revoked, priority FROM tokens ORDER BY number");
     while (query_row(&query)) {
         if (*count == room) {
             room = room ? room * 2 : 16;
@@ -76,11 +78,24 @@ bool sqlite_token_revoke(struct store *base, const char *name, struct error *err
     return write_end(store, ok, false, error);
 }
 
+bool sqlite_token_priority(struct store *base, const char *name, int priority, struct error *error) {
+    struct sqlite_store *store = sqlite_of(base);
+    if (!priority_fits(priority, error) || !write_begin(store, error)) return false;
+    struct query query = query_begin(&store->writer, "UPDATE tokens SET priority = ?2 WHERE name = ?1 AND revoked = 0");
+    query_text(&query, name);
+    query_integer(&query, priority);
+    bool ok = query_run(&query, error);
+    if (ok && sqlite3_changes(store->writer.database) == 0)
+        ok = error_set(error, ERROR_NOT_FOUND, "there is no live token named \"%s\"", name);
+    return write_end(store, ok, false, error);
+}
+
 /* The hash of a random secret: looking it up by equality tells nobody anything. */
 bool sqlite_token_find(struct store *base, const char *hash, struct token *token, struct error *error) {
     struct sqlite_store *store = sqlite_of(base);
     read_begin(store);
-    struct query query = query_begin(&store->reader, "SELECT name, hash, created, revoked FROM tokens WHERE hash = ? AND revoked = 0");
+    struct query query =
+        query_begin(&store->reader, "SELECT name, hash, created, revoked, priority FROM tokens WHERE hash = ? AND revoked = 0");
     query_text(&query, hash);
     bool found = query_row(&query);
     if (found) read_token(&query, token);

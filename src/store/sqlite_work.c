@@ -32,7 +32,26 @@ static const char spent_sentence[] = "The worker stopped unexpectedly while pain
 /* ?1 is the JSON array of what can be run; NULL: everything. */
 #define RUNNABLE "(?1 IS NULL OR model IN (SELECT value FROM json_each(?1)) OR version IN (SELECT value FROM json_each(?1)))"
 
-/* What may be taken next: first a lease that ran out (it has waited longest), else the oldest. */
+/* The oldest of each line, a line being what waits of one owner for one version: jumps from line to line
+ * along predictions_lines, however long they are. */
+#define HEADS                                                                                                                              \
+    "WITH RECURSIVE heads (head) AS (SELECT (SELECT number FROM predictions WHERE status = 0 ORDER BY owner, model, version, number"       \
+    " LIMIT 1) UNION ALL SELECT coalesce("                                                                                                 \
+    "(SELECT number FROM predictions WHERE status = 0 AND owner = line.owner AND model = line.model AND version > line.version"            \
+    " ORDER BY version, number LIMIT 1),"                                                                                                  \
+    " (SELECT number FROM predictions WHERE status = 0 AND owner = line.owner AND model > line.model"                                      \
+    " ORDER BY model, version, number LIMIT 1),"                                                                                           \
+    " (SELECT number FROM predictions WHERE status = 0 AND owner > line.owner ORDER BY owner, model, version, number LIMIT 1))"            \
+    " FROM heads JOIN predictions line ON line.number = head) "
+
+/* Whose turn it is, as store_claim() says. */
+#define BY_TURN                                                                                                                            \
+    " ORDER BY coalesce((SELECT priority FROM tokens WHERE name = predictions.owner AND revoked = 0), 0) DESC,"                            \
+    " (SELECT count(*) FROM predictions busy WHERE busy.status = 1 AND busy.owner = predictions.owner),"                                   \
+    " coalesce((SELECT served FROM turns WHERE turns.owner = predictions.owner), 0), number"
+
+/* What may be taken next: first a lease that ran out (it has waited longest), else the oldest of whose
+ * turn it is. */
 static bool next_candidate(struct sqlite_store *store, const json_t *models, int64_t now, struct state *state, bool *found,
                            struct error *error) {
     struct query query = query_begin(&store->writer, "SELECT " STATE_COLUMNS " FROM predictions WHERE status = 1 AND lease_until <= ?2"
@@ -43,7 +62,8 @@ static bool next_candidate(struct sqlite_store *store, const json_t *models, int
     if (*found) read_state(&query, state);
     if (!query_end(&query, error) || *found) return *found;
     query =
-        query_begin(&store->writer, "SELECT " STATE_COLUMNS " FROM predictions WHERE status = 0 AND " RUNNABLE " ORDER BY number LIMIT 1");
+        query_begin(&store->writer, HEADS "SELECT " STATE_COLUMNS
+                                          " FROM predictions WHERE number IN (SELECT head FROM heads) AND " RUNNABLE BY_TURN " LIMIT 1");
     query_json(&query, models);
     *found = query_row(&query);
     if (*found) read_state(&query, state);
@@ -70,11 +90,21 @@ static bool find_work(struct sqlite_store *store, const json_t *models, int64_t 
     return true;
 }
 
+/* Its owner comes last from now on. */
+static bool end_turn(struct sqlite_store *store, const struct state *state, struct error *error) {
+    struct query query = query_begin(&store->writer, "INSERT INTO turns (owner, served) SELECT owner, (SELECT coalesce(max(served), 0) + 1"
+                                                     " FROM turns) FROM predictions WHERE number = ?"
+                                                     " ON CONFLICT (owner) DO UPDATE SET served = excluded.served");
+    query_integer(&query, state->number);
+    return query_run(&query, error);
+}
+
 static bool hand_out(struct sqlite_store *store, struct state *state, const struct store_wish *wish, int64_t now, struct lease *lease,
                      struct prediction *prediction, struct error *error) {
     struct change change = {
         .action = PREDICTION_CLAIM, .now = now, .worker = wish->worker, .lease_until = now + (int64_t)wish->lease_seconds * 1000000};
-    if (!change_prediction(store, state, &change, error) || !get_prediction(&store->writer, state->id, NULL, prediction, error))
+    if (!end_turn(store, state, error) || !change_prediction(store, state, &change, error) ||
+        !get_prediction(&store->writer, state->id, NULL, prediction, error))
         return false;
     memset(lease, 0, sizeof *lease);
     memcpy(lease->id, state->id, sizeof lease->id);

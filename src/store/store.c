@@ -40,6 +40,11 @@ bool wish_models(const struct store_wish *wish, json_t **models, struct error *e
     return error_set(error, ERROR_MEMORY, "out of memory");
 }
 
+bool priority_fits(int priority, struct error *error) {
+    return (priority >= -PRIORITY_MAX && priority <= PRIORITY_MAX) ||
+           error_set(error, ERROR_ARGUMENT, "a priority is a whole number from %d to %d", -PRIORITY_MAX, PRIORITY_MAX);
+}
+
 void predictions_free(struct prediction *predictions, size_t count) {
     if (!predictions) return;
     for (size_t i = 0; i < count; i++) prediction_free(&predictions[i]);

@@ -68,8 +68,11 @@ struct store_wish {
     /* The model or version that is loaded now; NULL: none. A hint: no order follows from it yet. */
     const char *prefer;
 };
-/* Take the oldest starting prediction that the wish allows, or one whose lease ran out (if its attempts
- * are spent, it is failed on the way). *found false: nothing to do. */
+/* Take one whose lease ran out (if its attempts are spent, it is failed on the way), else a starting one
+ * that the wish allows. Whose? Of the owners with something to do: those of the highest priority first
+ * (struct token), of these the one with the fewest that are processing, then the one that was served
+ * least recently; and of its own the oldest. So who has a thousand waiting delays another by one at
+ * most. *found false: nothing to do. */
 bool store_claim(struct store *store, const struct store_wish *wish, struct lease *lease, struct prediction *prediction, bool *found,
                  struct error *error);
 /* Extend. ERROR_CANCELED: canceled meanwhile (or past its deadline, which this call then records);
@@ -87,8 +90,11 @@ bool store_finish(struct store *store, const struct lease *lease, enum predictio
 /* Fail or cancel what is overdue: deadlines passed, leases out with no attempts left, running longer
  * than run_seconds (0 = no bound). Called now and then by any process. *changed may be NULL. */
 bool store_expire(struct store *store, int run_seconds, size_t *changed, struct error *error);
-/* How many are starting / processing, and how many starting ones are before `id` (may be NULL). */
+/* How many are starting / processing, and how many starting ones are older than `id` (may be NULL). */
 bool store_queue(struct store *store, const char *id, size_t *starting, size_t *processing, size_t *before, struct error *error);
+
+/* How many of the owner's are starting, counted up to `limit`. */
+bool store_waiting(struct store *store, const char *owner, size_t limit, size_t *count, struct error *error);
 
 /* ---- events: what streams replay ---- */
 
@@ -157,8 +163,12 @@ struct token {
     char name[64];
     char hash[65]; /* hex SHA-256 of the secret; the secret itself is never stored */
     int64_t created, revoked;
+    int priority; /* of its predictions in the queue: the higher one's go first, whoever waits; 0 unless set */
 };
-bool store_token_create(struct store *store, const char *name, const char *hash, struct error *error);
+enum { PRIORITY_MAX = 100 }; /* from -PRIORITY_MAX */
+bool store_token_create(struct store *store, const char *name, const char *hash, int priority, struct error *error);
+/* ERROR_NOT_FOUND when there is no live token of this name. Holds for what waits already. */
+bool store_token_priority(struct store *store, const char *name, int priority, struct error *error);
 bool store_token_list(struct store *store, struct token **tokens, size_t *count, struct error *error); /* memory_free() */
 bool store_token_revoke(struct store *store, const char *name, struct error *error);
 /* ERROR_NOT_FOUND when no live token has this hash. */

@@ -265,6 +265,33 @@ def not_ready_before_the_end():
 
 
 @case
+def a_line_has_an_end():
+    with Server("--workers", "0", "--queue", "3") as server:
+        tokens = [program("token", "create", name, "--data", server.data).stdout.strip() for name in ("alice", "bob")]
+        ask = lambda token: server.ask("POST", "/v1/predictions", {"version": VERSION, "input": INPUT}, Authorization=f"Bearer {token}")
+        made = [ask(tokens[0]) for _ in range(3)]
+        assert [answer.status for answer in made] == [201] * 3
+        full = ask(tokens[0])
+        assert full.status == 429 and int(full.headers["Retry-After"]) == full.json["retry_after"] > 0, full.body
+        assert full.headers["x-should-retry"] == "false" and "3 of your predictions" in full.json["detail"]
+        assert ask(tokens[1]).status == 201  # another's line is another's
+        server.ask("POST", f"/v1/predictions/{made[1].json['id']}/cancel", Authorization=f"Bearer {tokens[0]}")
+        until(lambda: ask(tokens[0]).status == 201)
+
+
+@case
+def priorities():
+    with Server("--workers", "0") as server:
+        assert program("token", "create", "alice", "--data", server.data).returncode == 0
+        assert program("token", "create", "bob", "--priority", "7", "--data", server.data).returncode == 0
+        assert program("token", "set", "alice", "--priority", "-3", "--data", server.data).returncode == 0
+        assert program("token", "set", "nobody", "--priority", "1", "--data", server.data).returncode == 3
+        assert program("token", "set", "alice", "--priority", "101", "--data", server.data).returncode == 2
+        lines = program("token", "list", "--data", server.data).stdout.splitlines()
+        assert "priority -3" in lines[0] and "priority 7" in lines[1], lines
+
+
+@case
 def running_for_too_long():
     with Server("--run-limit", "2") as server:
         prediction = server.create({"input": LONG})

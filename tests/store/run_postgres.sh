@@ -7,7 +7,7 @@ build=$(dirname "$INPAINTD")
 . tests/store/postgres_cluster.sh
 
 failed=0
-for test in ${INPAINT_TESTS:-store-life store-records store-random store-wake crash-kill store-outage}; do
+for test in ${INPAINT_TESTS:-store-life store-records store-fairness store-versions store-random store-wake crash-kill store-outage}; do
     program=$build/tests/$test
     echo "== $test"
     "$program" || failed=1

@@ -103,7 +103,7 @@ static void keep_records(struct store *store, const struct stored_file *file, st
     size_t count;
     promised->file = STEP(store_file_create(store, file, &problem));
     promised->file_deleted = STEP(store_file_delete(store, file->id, NULL, &problem));
-    promised->token = STEP(store_token_create(store, "laptop", "1234", &problem));
+    promised->token = STEP(store_token_create(store, "laptop", "1234", 0, &problem));
     if (STEP(store_setting(store, "secret", "value", &value, &problem))) {
         snprintf(promised->setting, sizeof promised->setting, "%s", value);
         memory_free(value);

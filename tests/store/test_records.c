@@ -361,10 +361,10 @@ static void test_tokens(void **state) {
     struct store *store = ((struct fixture *)*state)->store;
     struct token found, *tokens;
     size_t count;
-    ASSERT_OK(store_token_create(store, "laptop", "1111", error));
-    ASSERT_ERROR(ERROR_CONFLICT, store_token_create(store, "laptop", "2222", error));
-    ASSERT_ERROR(ERROR_CONFLICT, store_token_create(store, "other", "1111", error));
-    ASSERT_ERROR(ERROR_ARGUMENT, store_token_create(store, "", "3333", error));
+    ASSERT_OK(store_token_create(store, "laptop", "1111", 0, error));
+    ASSERT_ERROR(ERROR_CONFLICT, store_token_create(store, "laptop", "2222", 0, error));
+    ASSERT_ERROR(ERROR_CONFLICT, store_token_create(store, "other", "1111", 0, error));
+    ASSERT_ERROR(ERROR_ARGUMENT, store_token_create(store, "", "3333", 0, error));
     ASSERT_OK(store_token_find(store, "1111", &found, error));
     assert_string_equal(found.name, "laptop");
     ASSERT_ERROR(ERROR_NOT_FOUND, store_token_find(store, "2222", &found, error));
@@ -372,8 +372,8 @@ static void test_tokens(void **state) {
     ASSERT_OK(store_token_revoke(store, "laptop", error));
     ASSERT_ERROR(ERROR_NOT_FOUND, store_token_find(store, "1111", &found, error));
     ASSERT_ERROR(ERROR_NOT_FOUND, store_token_revoke(store, "laptop", error));
-    ASSERT_OK(store_token_create(store, "laptop", "2222", error));                  /* the same name, a new secret */
-    ASSERT_ERROR(ERROR_CONFLICT, store_token_create(store, "desk", "1111", error)); /* a secret that was revoked stays so */
+    ASSERT_OK(store_token_create(store, "laptop", "2222", 0, error));                  /* the same name, a new secret */
+    ASSERT_ERROR(ERROR_CONFLICT, store_token_create(store, "desk", "1111", 0, error)); /* a secret that was revoked stays so */
     ASSERT_OK(store_token_list(store, &tokens, &count, error));
     assert_int_equal(count, 2);
     assert_true(tokens[0].revoked > 0 && tokens[1].revoked == 0);
