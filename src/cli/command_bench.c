@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "base/time.h"
 #include "cli/commands.h"
+#include "cli/named_model.h"
 #include "cli/options.h"
 #include "inpaint/pipeline.h"
 #include "tensor/peak.h"
@@ -145,12 +146,10 @@ static bool run(const struct bench_settings *settings, struct error *error) {
     uint8_t *image = NULL, *mask = NULL;
     const inpaint_options options = {
         .dtype = (inpaint_dtype)settings->dtype, .threads = (int)settings->threads, .no_safety = settings->no_safety};
-    struct inpaint_error problem;
     int64_t began = time_monotonic();
-    struct inpaint_model *model = inpaint_open(settings->model, &options, &problem);
+    struct inpaint_model *model = named_model_open(settings->model, &options, error);
     figures.load = seconds_since(began);
-    bool fine = model ? make_pictures(figures.width, figures.height, &image, &mask, error)
-                      : error_set(error, (enum error_code)problem.code, "%s", problem.message);
+    bool fine = model && make_pictures(figures.width, figures.height, &image, &mask, error);
     if (fine) {
         figures.peak_f32 = peak_gflops(model->pool, DTYPE_F32, 0.5);
         figures.peak_bf16 = peak_gflops(model->pool, DTYPE_BF16, 0.5);
@@ -176,8 +175,8 @@ static bool run(const struct bench_settings *settings, struct error *error) {
 int command_bench(int argc, char **argv) {
     struct bench_settings settings = {.model = default_model(), .size = "512x512", .steps = 3, .count = 1, .guidance = 7.5};
     const struct option_row rows[] = {
-        {"model", 0, OPTION_TEXT, "PATH", "checkpoint: a folder or a single file (default: the bundled model)", &settings.model, 0, 0,
-         NULL},
+        {"model", 0, OPTION_TEXT, "MODEL", "a pulled model's name, a folder or a single file (default: the bundled model)", &settings.model,
+         0, 0, NULL},
         {"size", 0, OPTION_TEXT, "WxH", "pixels of the picture (default 512x512)", &settings.size, 0, 0, NULL},
         {"steps", 's', OPTION_INTEGER, "N", "denoising steps to time (default 3)", &settings.steps, 1, 1000, NULL},
         {"count", 'c', OPTION_INTEGER, "N", "outputs (default 1)", &settings.count, 1, 64, NULL},

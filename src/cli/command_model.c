@@ -1,9 +1,12 @@
-/* inpaintd model inspect: what a checkpoint (a folder or a single file) holds, and whether it can inpaint. */
+/* inpaintd model: its verbs; and inspect, what a checkpoint (a folder or a single file) holds, and whether it can inpaint. */
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli/commands.h"
+#include "cli/model_commands.h"
 #include "cli/options.h"
 #include "inpaint.h"
+#include "library/hub.h"
+#include "library/library.h"
 #include "weights/weights.h"
 
 #include <jansson.h>
@@ -100,25 +103,67 @@ static int inspect(const char *path) {
     return 0;
 }
 
+/* PATH, or a pulled model's name. */
+static int inspect_named(const char *name) {
+    char *path = library_resolve(name);
+    int code = path ? inspect(path) : 1;
+    memory_free(path);
+    return code;
+}
+
+static int wrong_words(const char *verb) {
+    struct error error;
+    error_set(&error, ERROR_ARGUMENT,
+              "\"model %s\" is not complete, or there is no such thing; \"inpaintd model --help\" shows what there is", verb);
+    return complain("model", &error);
+}
+
+static int dispatch(const char *const *words, size_t count, struct model_pull_settings *pull) {
+    const char *verb = words[0];
+    if (count == 1 && strcmp(verb, "list") == 0) return model_list_command();
+    if (count != 2) return wrong_words(verb);
+    pull->id = words[1];
+    if (strcmp(verb, "pull") == 0) return model_pull_command(pull);
+    if (strcmp(verb, "inspect") == 0) return inspect_named(words[1]);
+    if (strcmp(verb, "verify") == 0) return model_verify_command(words[1]);
+    if (strcmp(verb, "remove") == 0) return model_remove_command(words[1]);
+    return wrong_words(verb);
+}
+
 int command_model(int argc, char **argv) {
-    const char *words[2];
-    const struct option_row rows[] = {{0}};
+    const char *words[3];
+    struct model_pull_settings pull = {.connections = 4};
+    const struct option_row rows[] = {
+        {"from", 0, OPTION_TEXT, "URL", "pull: a mirror of the Hub (default $HF_ENDPOINT, else " HUB_ENDPOINT ")", &pull.from, 0, 0, NULL},
+        {"accept-license", 0, OPTION_TEXT, "NAME", "pull: accept this licence without being asked", &pull.accept_license, 0, 0, NULL},
+        {"file", 0, OPTION_TEXT, "NAME", "pull: this single-file checkpoint of the repository", &pull.file, 0, 0, NULL},
+        {"full", 0, OPTION_FLAG, NULL, "pull: weights as trained (f32), where half precision is there too", &pull.full, 0, 0, NULL},
+        {"connections", 0, OPTION_INTEGER, "N", "pull: at once, 1 to 16 (default 4)", &pull.connections, 1, 16, NULL},
+        {"quiet", 'q', OPTION_FLAG, NULL, "pull: no progress", &pull.quiet, 0, 0, NULL},
+        {0}};
     const struct command command = {
         "model",
-        "Tell what a checkpoint holds, and whether it can inpaint.",
-        "inspect PATH",
-        "PATH is a folder in diffusers' layout (.safetensors or .bin, f32, f16 or bf16), or a single .safetensors or .ckpt file\n"
-        "with the original names.\n"
-        "Exit codes: 0 it can inpaint, 3 it can't.",
+        "Pull models from the Hub, look after them, and tell what a checkpoint holds.",
+        "pull OWNER/NAME[@REVISION] | list | inspect PATH | verify NAME | remove NAME",
+        "pull     receive what is needed of a model, check it, and put it into the models folder; say it again to go on where it stopped\n"
+        "list     the models that were pulled\n"
+        "inspect  what a checkpoint holds, and whether it can inpaint: a folder in diffusers' layout (.safetensors or .bin, f32, f16 or\n"
+        "         bf16), or a single .safetensors or .ckpt file with the original names\n"
+        "verify   compare a pulled model's files with the hashes that they were received under\n"
+        "remove   a pulled model\n\n"
+        "Models live in $INPAINT_MODELS (default ~/.local/share/inpaintd/models). Wherever --model is taken, a pulled model's name will "
+        "do.\n"
+        "HF_TOKEN, when set, is sent to the Hub's own host (for gated models).\n"
+        "Exit codes: 0 fine, 3 it can't inpaint, can't be received, or is damaged, 130 stopped (what was received is kept).",
+        "  inpaintd model pull stable-diffusion-v1-5/stable-diffusion-inpainting\n"
+        "  inpaintd model pull botp/stable-diffusion-v1-5-inpainting --from https://hub.example --accept-license creativeml-openrail-m\n"
+        "  inpaintd model list\n"
+        "  inpaintd serve --model stable-diffusion-v1-5/stable-diffusion-inpainting\n"
         "  inpaintd model inspect models/bundled",
         rows,
-        2,
-        2};
+        1,
+        3};
     size_t count;
     int code = options_begin(&command, argc, argv, words, &count);
-    if (code >= 0) return code;
-    if (strcmp(words[0], "inspect") == 0) return inspect(words[1]);
-    struct error error;
-    error_set(&error, ERROR_ARGUMENT, "there is no \"model %s\"; say: inpaintd model inspect PATH", words[0]);
-    return complain(command.name, &error);
+    return code >= 0 ? code : dispatch(words, count, &pull);
 }

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli/commands.h"
+#include "cli/named_model.h"
 #include "cli/options.h"
 #include "cli/preview.h"
 #include "cli/progress.h"
@@ -162,12 +163,11 @@ static bool run(struct paint_settings *settings, struct error *error) {
     }
     fprintf(stderr, "Using seed: %lld\n", settings->seed);
     struct image image = {0}, mask = {0};
-    struct inpaint_error problem;
     const inpaint_options options = {
         .dtype = (inpaint_dtype)settings->dtype, .threads = (int)settings->threads, .no_safety = settings->no_safety};
     inpaint_model *model = NULL;
     bool fine = load_both(settings, &image, &mask, error);
-    if (fine && !(model = inpaint_open(settings->model, &options, &problem))) fine = from_inpaint(error, &problem);
+    if (fine) fine = (model = named_model_open(settings->model, &options, error)) != NULL;
     fine = fine && paint(settings, model, &image, &mask, error);
     inpaint_close(model);
     image_free(&image);
@@ -249,8 +249,8 @@ int command_paint(int argc, char **argv) {
         {"dtype", 0, OPTION_CHOICE, "auto|f32|bf16", "arithmetic (default auto: bf16 where the processor has it)", &settings.dtype, 0, 0,
          NULL},
         {"threads", 't', OPTION_INTEGER, "N", "processors to use (default: all)", &settings.threads, 0, 256, NULL},
-        {"model", 0, OPTION_TEXT, "PATH", "checkpoint: a folder or a single file (default: the bundled model)", &settings.model, 0, 0,
-         NULL},
+        {"model", 0, OPTION_TEXT, "MODEL", "a pulled model's name, a folder or a single file (default: the bundled model)", &settings.model,
+         0, 0, NULL},
         {"no-safety", 0, OPTION_FLAG, NULL, "do not load the safety checker", &settings.no_safety, 0, 0, NULL},
         {"preview", 0, OPTION_MAYBE_CHOICE, "auto|kitty|iterm|sixel", "show the forming picture, in a terminal that can", &settings.preview,
          0, 0, &settings.preview_given},

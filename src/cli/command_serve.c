@@ -5,6 +5,7 @@
 #include "cli/hints.h"
 #include "cli/options.h"
 #include "cli/supervisor.h"
+#include "library/library.h"
 #include "service/service.h"
 
 #include <stdio.h>
@@ -47,7 +48,8 @@ static bool serve(const struct serve_settings *settings, const struct data_folde
     const char *arguments[WORKER_ARGUMENTS];
     char threads[24];
     worker_arguments(settings, data, threads, arguments);
-    char *hints = hints_read(settings->model);
+    char *path = library_resolve(settings->model), *hints = path ? hints_read(path) : NULL;
+    memory_free(path);
     const struct service_options service = {
         .listen = settings->listen,
         .store_url = data->store,
@@ -97,8 +99,8 @@ int command_serve(int argc, char **argv) {
          NULL},
         STORE_OPTION(&settings.store),
         BLOBS_OPTION(&settings.blobs),
-        {"model", 0, OPTION_TEXT, "PATH", "checkpoint: a folder or a single file (default: the bundled model)", &settings.model, 0, 0,
-         NULL},
+        {"model", 0, OPTION_TEXT, "MODEL", "a pulled model's name, a folder or a single file (default: the bundled model)", &settings.model,
+         0, 0, NULL},
         {"workers", 'w', OPTION_INTEGER, "N", "worker processes here, 0 to 64 (default 1)", &settings.workers, 0, 64, NULL},
         {"threads", 't', OPTION_INTEGER, "N", "processors for each worker (default: all)", &settings.threads, 0, 256, NULL},
         {"dtype", 0, OPTION_CHOICE, "auto|f32|bf16", "arithmetic (default auto)", &settings.dtype, 0, 0, NULL},

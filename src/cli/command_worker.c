@@ -1,7 +1,9 @@
 /* inpaintd worker: paints what a store's queue holds. */
+#include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/data_folder.h"
 #include "cli/options.h"
+#include "library/library.h"
 #include "worker/worker.h"
 
 int command_worker(int argc, char **argv) {
@@ -13,7 +15,8 @@ int command_worker(int argc, char **argv) {
         {"data", 'd', OPTION_TEXT, "DIR", "the server's data folder (default ~/.local/share/inpaintd)", &folder, 0, 0, NULL},
         STORE_OPTION(&store),
         BLOBS_OPTION(&blobs),
-        {"model", 0, OPTION_TEXT, "PATH", "checkpoint: a folder or a single file (default: the bundled model)", &model, 0, 0, NULL},
+        {"model", 0, OPTION_TEXT, "MODEL", "a pulled model's name, a folder or a single file (default: the bundled model)", &model, 0, 0,
+         NULL},
         {"threads", 't', OPTION_INTEGER, "N", "processors to use (default: all)", &threads, 0, 256, NULL},
         {"dtype", 0, OPTION_CHOICE, "auto|f32|bf16", "arithmetic (default auto)", &dtype, 0, 0, NULL},
         {"private-inputs", 0, OPTION_FLAG, NULL, "let input URLs point at private addresses", &private_inputs, 0, 0, NULL},
@@ -34,11 +37,13 @@ int command_worker(int argc, char **argv) {
     struct error error = {.code = ERROR_NONE};
     struct data_folder data;
     if (!data_folder_open(folder, &data, &error)) return complain(command.name, &error);
-    bool fine = data_folder_use_store(&data, store, &error) && data_folder_use_blobs(&data, blobs, &error);
+    char *path = library_resolve(model);
+    bool fine = path != NULL || error_set(&error, ERROR_MEMORY, "out of memory");
+    fine = fine && data_folder_use_store(&data, store, &error) && data_folder_use_blobs(&data, blobs, &error);
     const struct worker_options options = {
         .store_url = data.store,
         .blobs_url = data.blobs,
-        .model = model,
+        .model = path,
         .engine = {.dtype = (inpaint_dtype)dtype, .threads = (int)threads, .no_safety = no_safety},
         .lease_seconds = 15,
         .download_bytes = (size_t)100 << 20,
@@ -47,6 +52,7 @@ int command_worker(int argc, char **argv) {
     };
     interrupts_catch();
     code = fine && worker_run(&options, &interrupted, &error) ? 0 : complain(command.name, &error);
+    memory_free(path);
     data_folder_free(&data);
     return code;
 }

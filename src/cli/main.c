@@ -11,7 +11,7 @@ static const struct {
     {"paint", "paint a picture from the shell", command_paint},
     {"serve", "serve the web page and the prediction API", command_serve},
     {"worker", "paint what a store's queue holds (serve starts one by itself)", command_worker},
-    {"model", "tell what a checkpoint folder holds", command_model},
+    {"model", "pull models, look after them, tell what a checkpoint holds", command_model},
     {"token", "create, list and revoke API tokens", command_token},
     {"bench", "measure this machine", command_bench},
 };

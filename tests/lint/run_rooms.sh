@@ -2,7 +2,7 @@
 # Rooms (src/*) may include only rooms below themselves, and the public header. The order is docs/architecture.md's.
 set -u
 cd "$(dirname "$0")/../.."
-rooms="base image tensor weights text model sample inpaint predict store worker service cli"
+rooms="base image tensor weights text model sample inpaint library predict store worker service cli"
 
 find src -name '*.[ch]' | sort | xargs awk -v rooms="$rooms" '
     BEGIN { count = split(rooms, list, " "); for (i = 1; i <= count; i++) level[list[i]] = i }
