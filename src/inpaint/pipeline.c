@@ -245,6 +245,16 @@ static void guide(struct painting *painting) {
     for (size_t i = 0; i < half; i++) unguided[i] += scale * (guided[i] - unguided[i]);
 }
 
+/* Samplers of few steps want fresh noise after each: the next draw of the seed. */
+static bool renew_noise(struct painting *painting, float deviation) {
+    size_t all = painting->count * painting->latent_size;
+    float *noise = floats(painting, all);
+    bool fine = noise && draw_noise(painting, painting->count, noise);
+    for (size_t i = 0; fine && i < all; i++) painting->latents[i] += deviation * noise[i];
+    memory_aligned_free(noise);
+    return fine;
+}
+
 static bool run_steps(struct painting *painting, struct unet_run *run, struct sampler *sampler) {
     int evaluations = sampler_evaluations(sampler);
     for (int i = 0; i < evaluations; i++) {
@@ -252,6 +262,8 @@ static bool run_steps(struct painting *painting, struct unet_run *run, struct sa
         if (painting->guided) guide(painting);
         sampler_step(sampler, i, painting->prediction, painting->latents, painting->clean);
         painting->has_clean = true;
+        float deviation = sampler_noise(sampler, i);
+        if (deviation > 0 && !renew_noise(painting, deviation)) return false;
         /* PNDM evaluates once more than it steps: the bar ends with the last evaluation. */
         int step = i + 1 - (evaluations - painting->params->steps);
         if (step > 0 && !report(painting, INPAINT_STAGE_DENOISE, step, NULL)) return false;

@@ -6,7 +6,7 @@
 #include <jansson.h>
 #include <string.h>
 
-enum { CONFIG_BYTES_MAX = 1 << 20 };
+enum { CONFIG_BYTES_MAX = 1 << 20, DISTILLED_STEPS = 50 };
 
 /* A field that is absent or null keeps its default. */
 static bool read_number(const json_t *root, const char *key, double minimum, double maximum, double *value, struct error *error) {
@@ -69,34 +69,52 @@ static bool refuse_others(const json_t *root, const struct sampler_config *confi
     const json_t *betas = json_object_get(root, "trained_betas");
     if (betas && !json_is_null(betas)) return error_set(error, ERROR_UNSUPPORTED, "trained_betas are not supported");
     const char *spacing = text_of(root, "timestep_spacing", "leading");
-    if (strcmp(spacing, "leading") != 0)
-        return error_set(error, ERROR_UNSUPPORTED, "timestep_spacing must be leading: no other is supported");
+    bool steps_count = config->kind == SAMPLER_DDIM || config->kind == SAMPLER_PNDM;
+    if (steps_count && strcmp(spacing, "leading") != 0 && !config->trailing)
+        return error_set(error, ERROR_UNSUPPORTED, "timestep_spacing must be leading, or trailing for DDIM: no other is supported");
     double range = 1;
     if (!read_number(root, "clip_sample_range", 0, 1e6, &range, error)) return false;
     if (config->clip_sample && range != 1) return error_set(error, ERROR_UNSUPPORTED, "clip_sample_range %g: only 1 is supported", range);
     return true;
 }
 
+static const struct {
+    const char *name;
+    enum sampler_kind kind;
+    bool clips; /* heeds clip_sample */
+} classes[] = {
+    {"DDIMScheduler", SAMPLER_DDIM, true},
+    {"PNDMScheduler", SAMPLER_PNDM, false},
+    {"LCMScheduler", SAMPLER_LCM, true},
+    {"TCDScheduler", SAMPLER_TCD, false},
+};
+enum { CLASSES = sizeof classes / sizeof *classes };
+
 static bool config_from_json(const json_t *root, struct sampler_config *config, struct error *error) {
     const char *class = text_of(root, "_class_name", "");
-    bool ddim = strcmp(class, "DDIMScheduler") == 0, pndm = strcmp(class, "PNDMScheduler") == 0;
+    size_t known = 0;
+    while (known < CLASSES && strcmp(class, classes[known].name) != 0) known++;
+    bool ddim = known < CLASSES && classes[known].kind == SAMPLER_DDIM;
     /* diffusers' defaults for its classes; for a class that we replace, those of the hosted model */
-    *config = (struct sampler_config){.kind = pndm ? SAMPLER_PNDM : SAMPLER_DDIM,
+    *config = (struct sampler_config){.kind = known < CLASSES ? classes[known].kind : SAMPLER_DDIM,
                                       .beta_start = 0.0001,
                                       .beta_end = 0.02,
                                       .train_timesteps = 1000,
+                                      .distilled_steps = DISTILLED_STEPS,
                                       .set_alpha_to_one = ddim,
                                       .clip_sample = ddim};
+    config->trailing = ddim && strcmp(text_of(root, "timestep_spacing", "leading"), "trailing") == 0;
     if (!read_names(root, config, error) || !read_number(root, "beta_start", 1e-9, 0.999, &config->beta_start, error) ||
         !read_number(root, "beta_end", 1e-9, 0.999, &config->beta_end, error) ||
         !read_integer(root, "num_train_timesteps", 1, 100000, &config->train_timesteps, error) ||
         !read_integer(root, "steps_offset", 0, 100000, &config->steps_offset, error) ||
+        !read_integer(root, "original_inference_steps", 1, config->train_timesteps, &config->distilled_steps, error) ||
         !read_bool(root, "set_alpha_to_one", &config->set_alpha_to_one, error))
         return false;
-    if (ddim && !read_bool(root, "clip_sample", &config->clip_sample, error)) return false;
+    if (known < CLASSES && classes[known].clips && !read_bool(root, "clip_sample", &config->clip_sample, error)) return false;
     /* The inpainting pipeline overrides any other offset with 1. */
     config->steps_offset = 1;
-    return (!ddim && !pndm) || refuse_others(root, config, error);
+    return known == CLASSES || refuse_others(root, config, error);
 }
 
 bool sampler_config_read(const char *path, struct sampler_config *config, struct error *error) {
@@ -124,5 +142,6 @@ void sampler_config_default(struct sampler_config *config) {
                                       .beta_start = 0.00085,
                                       .beta_end = 0.012,
                                       .train_timesteps = 1000,
+                                      .distilled_steps = DISTILLED_STEPS,
                                       .steps_offset = 1};
 }

@@ -1,26 +1,10 @@
 #include "sample/sampler.h"
 
 #include "base/memory.h"
+#include "sample/sampler_internal.h"
 
 #include <math.h>
 #include <string.h>
-
-enum { HISTORY = 4 };
-
-struct sampler {
-    struct sampler_config config;
-    size_t count; /* elements of a latent batch */
-    int stride;   /* training timesteps between two steps */
-    int evaluations;
-    int *timesteps;    /* [evaluations], falling */
-    float *alphas;     /* [train_timesteps]: product of (1 - beta) up to each timestep */
-    float final_alpha; /* what lies before the first timestep */
-    void (*step)(struct sampler *sampler, int index, const float *prediction, float *x, float *x0);
-    /* PNDM only */
-    float *history[HISTORY]; /* [count] each: predictions, newest first */
-    int remembered;
-    float *start; /* [count]: x before the first step, which is taken twice */
-};
 
 /* ==== The schedule ==== */
 
@@ -42,42 +26,53 @@ static void fill_alphas(const struct sampler_config *config, float *alphas) {
 
 /* "Leading" spacing: multiples of the stride, plus the offset, from the noisiest. With more steps
  * than half the training timesteps the first could lie one beyond the last that was trained. */
-static void fill_timesteps(struct sampler *sampler, int steps) {
+static void leading_timesteps(struct sampler *sampler) {
     int *out = sampler->timesteps, last = sampler->config.train_timesteps - 1;
-    for (int i = steps - 1; i >= 0; i--) {
+    for (int i = sampler->steps - 1; i >= 0; i--) {
         int t = i * sampler->stride + sampler->config.steps_offset;
         *out++ = t < last ? t : last;
         /* PNDM's warm-up evaluates the second timestep twice. */
-        if (sampler->config.kind == SAMPLER_PNDM && i == steps - 2) {
+        if (sampler->config.kind == SAMPLER_PNDM && i == sampler->steps - 2) {
             *out = out[-1];
             out++;
         }
     }
 }
 
-static float alpha_at(const struct sampler *sampler, int timestep) {
+/* "Trailing" spacing: evenly from the very last timestep down. */
+static void trailing_timesteps(struct sampler *sampler) {
+    double all = sampler->config.train_timesteps, distance = all / sampler->steps;
+    for (int i = 0; i < sampler->steps; i++) sampler->timesteps[i] = (int)rint(all - i * distance) - 1; /* half to even */
+}
+
+static void fill_timesteps(struct sampler *sampler) {
+    bool consistency = sampler->config.kind == SAMPLER_LCM || sampler->config.kind == SAMPLER_TCD;
+    (consistency ? consistency_timesteps : sampler->config.trailing ? trailing_timesteps : leading_timesteps)(sampler);
+}
+
+float sampler_alpha(const struct sampler *sampler, int timestep) {
     if (timestep < 0) return sampler->final_alpha;
     int last = sampler->config.train_timesteps - 1;
     return sampler->alphas[timestep < last ? timestep : last];
+}
+
+struct sampler_view sampler_view(const struct sampler *sampler, int timestep) {
+    float alpha = sampler_alpha(sampler, timestep);
+    return (struct sampler_view){.signal = sqrtf(alpha),
+                                 .noise = sqrtf(1.0f - alpha),
+                                 .v_prediction = sampler->config.prediction_type == PREDICTION_V,
+                                 .clip = sampler->config.clip_sample};
 }
 
 /* ==== DDIM (Song et al. 2020, equation 12, sigma = 0) ==== */
 
 static void ddim_step(struct sampler *sampler, int index, const float *prediction, float *x, float *x0_out) {
     int t = sampler->timesteps[index];
-    float alpha = alpha_at(sampler, t), alpha_before = alpha_at(sampler, t - sampler->stride);
-    float signal = sqrtf(alpha), noise = sqrtf(1.0f - alpha);
+    struct sampler_view view = sampler_view(sampler, t);
+    float alpha_before = sampler_alpha(sampler, t - sampler->stride);
     float signal_before = sqrtf(alpha_before), noise_before = sqrtf(1.0f - alpha_before);
-    bool v_prediction = sampler->config.prediction_type == PREDICTION_V;
     for (size_t i = 0; i < sampler->count; i++) {
-        float epsilon = prediction[i], x0;
-        if (v_prediction) {
-            x0 = signal * x[i] - noise * prediction[i];
-            epsilon = signal * prediction[i] + noise * x[i];
-        } else {
-            x0 = (x[i] - noise * epsilon) / signal;
-        }
-        if (sampler->config.clip_sample) x0 = fminf(fmaxf(x0, -1.0f), 1.0f);
+        float x0 = sampler_clean(&view, x[i], prediction[i]), epsilon = sampler_epsilon(&view, x[i], prediction[i]);
         if (x0_out) x0_out[i] = x0;
         x[i] = signal_before * x0 + noise_before * epsilon;
     }
@@ -86,11 +81,11 @@ static void ddim_step(struct sampler *sampler, int index, const float *predictio
 /* ==== PNDM without its Runge-Kutta steps: linear multistep (Liu et al. 2022, equations 9 and 12) ==== */
 
 static void remember(struct sampler *sampler, const float *prediction) {
-    float *oldest = sampler->history[HISTORY - 1];
-    for (int k = HISTORY - 1; k > 0; k--) sampler->history[k] = sampler->history[k - 1];
+    float *oldest = sampler->history[SAMPLER_HISTORY - 1];
+    for (int k = SAMPLER_HISTORY - 1; k > 0; k--) sampler->history[k] = sampler->history[k - 1];
     sampler->history[0] = oldest;
     memcpy(oldest, prediction, sampler->count * sizeof *oldest);
-    if (sampler->remembered < HISTORY) sampler->remembered++;
+    if (sampler->remembered < SAMPLER_HISTORY) sampler->remembered++;
 }
 
 /* What the predictions so far make of element i; `warm_up` is the second, repeated evaluation. */
@@ -109,17 +104,11 @@ static float multistep(const struct sampler *sampler, const float *prediction, b
     }
 }
 
-static void preview(const struct sampler *sampler, int t, const float *prediction, const float *x, float *x0) {
-    float alpha = alpha_at(sampler, t), signal = sqrtf(alpha), noise = sqrtf(1.0f - alpha);
-    bool v_prediction = sampler->config.prediction_type == PREDICTION_V;
-    for (size_t i = 0; i < sampler->count; i++)
-        x0[i] = v_prediction ? signal * x[i] - noise * prediction[i] : (x[i] - noise * prediction[i]) / signal;
-}
-
 static void pndm_step(struct sampler *sampler, int index, const float *prediction, float *x, float *x0) {
     int t = sampler->timesteps[index], before = t - sampler->stride;
     bool warm_up = index == 1;
-    if (x0) preview(sampler, t, prediction, x, x0);
+    struct sampler_view view = sampler_view(sampler, t);
+    for (size_t i = 0; x0 && i < sampler->count; i++) x0[i] = sampler_clean(&view, x[i], prediction[i]);
     if (warm_up) { /* again from the start, now with both predictions */
         before = t;
         t += sampler->stride;
@@ -129,7 +118,7 @@ static void pndm_step(struct sampler *sampler, int index, const float *predictio
     }
     if (index == 0) memcpy(sampler->start, x, sampler->count * sizeof *x);
 
-    float alpha = alpha_at(sampler, t), alpha_before = alpha_at(sampler, before);
+    float alpha = sampler_alpha(sampler, t), alpha_before = sampler_alpha(sampler, before);
     float beta = 1.0f - alpha, beta_before = 1.0f - alpha_before;
     float scale = sqrtf(alpha_before / alpha);
     float divisor = alpha * sqrtf(beta_before) + sqrtf(alpha * beta * alpha_before);
@@ -148,35 +137,50 @@ static bool allocate(struct sampler *sampler) {
     sampler->alphas = memory_array((size_t)sampler->config.train_timesteps, sizeof *sampler->alphas);
     if (!sampler->timesteps || !sampler->alphas) return false;
     if (sampler->config.kind != SAMPLER_PNDM) return true;
-    for (int k = 0; k < HISTORY; k++)
+    for (int k = 0; k < SAMPLER_HISTORY; k++)
         if (!(sampler->history[k] = memory_array(sampler->count, sizeof(float)))) return false;
     return (sampler->start = memory_array(sampler->count, sizeof(float))) != NULL;
 }
 
+static const struct {
+    void (*step)(struct sampler *sampler, int index, const float *prediction, float *x, float *x0);
+    float (*noise)(const struct sampler *sampler, int index); /* NULL: none */
+} kinds[] = {
+    [SAMPLER_DDIM] = {ddim_step, NULL},
+    [SAMPLER_PNDM] = {pndm_step, NULL},
+    [SAMPLER_LCM] = {lcm_step, lcm_noise},
+    [SAMPLER_TCD] = {tcd_step, tcd_noise},
+};
+
+int sampler_steps_most(const struct sampler_config *config) {
+    bool consistency = config->kind == SAMPLER_LCM || config->kind == SAMPLER_TCD;
+    return consistency && config->distilled_steps < config->train_timesteps ? config->distilled_steps : config->train_timesteps;
+}
+
 bool sampler_create(const struct sampler_config *config, int steps, size_t count, struct sampler **out, struct error *error) {
-    if (steps < 1 || steps > config->train_timesteps)
-        return error_set(error, ERROR_ARGUMENT, "steps must be from 1 to %d, not %d", config->train_timesteps, steps);
+    int most = sampler_steps_most(config);
+    if (steps < 1 || steps > most) return error_set(error, ERROR_ARGUMENT, "steps must be from 1 to %d, not %d", most, steps);
     struct sampler *sampler = memory_zero(sizeof *sampler);
     if (!sampler) return error_set(error, ERROR_MEMORY, "out of memory for the sampler");
     sampler->config = *config;
     sampler->count = count;
+    sampler->steps = steps;
     sampler->stride = config->train_timesteps / steps;
     sampler->evaluations = steps + (config->kind == SAMPLER_PNDM && steps > 1);
-    sampler->step = config->kind == SAMPLER_PNDM ? pndm_step : ddim_step;
     if (!allocate(sampler)) {
         sampler_free(sampler);
         return error_set(error, ERROR_MEMORY, "out of memory for the sampler");
     }
     fill_alphas(config, sampler->alphas);
     sampler->final_alpha = config->set_alpha_to_one ? 1.0f : sampler->alphas[0];
-    fill_timesteps(sampler, steps);
+    fill_timesteps(sampler);
     *out = sampler;
     return true;
 }
 
 void sampler_free(struct sampler *sampler) {
     if (!sampler) return;
-    for (int k = 0; k < HISTORY; k++) memory_free(sampler->history[k]);
+    for (int k = 0; k < SAMPLER_HISTORY; k++) memory_free(sampler->history[k]);
     memory_free(sampler->start);
     memory_free(sampler->timesteps);
     memory_free(sampler->alphas);
@@ -187,10 +191,14 @@ int sampler_evaluations(const struct sampler *sampler) { return sampler->evaluat
 const int *sampler_timesteps(const struct sampler *sampler) { return sampler->timesteps; }
 
 float sampler_initial_sigma(const struct sampler *sampler) {
-    (void)sampler; /* both keep the variance of training */
+    (void)sampler; /* all keep the variance of training */
     return 1.0f;
 }
 
 void sampler_step(struct sampler *sampler, int index, const float *prediction, float *x, float *x0) {
-    sampler->step(sampler, index, prediction, x, x0);
+    kinds[sampler->config.kind].step(sampler, index, prediction, x, x0);
+}
+
+float sampler_noise(const struct sampler *sampler, int index) {
+    return kinds[sampler->config.kind].noise ? kinds[sampler->config.kind].noise(sampler, index) : 0.0f;
 }

@@ -5,7 +5,12 @@
 
 #include "base/error.h"
 
-enum sampler_kind { SAMPLER_DDIM, SAMPLER_PNDM };
+enum sampler_kind {
+    SAMPLER_DDIM,
+    SAMPLER_PNDM,
+    SAMPLER_LCM, /* latent consistency: for networks distilled to it, 2 to 8 steps */
+    SAMPLER_TCD  /* trajectory consistency: the same */
+};
 enum prediction_type { PREDICTION_EPSILON, PREDICTION_V };
 
 /* What scheduler_config.json says; see sampler_config_read(). */
@@ -18,6 +23,8 @@ struct sampler_config {
     int steps_offset;    /* 1 */
     bool set_alpha_to_one;
     bool clip_sample;
+    bool trailing;       /* DDIM: steps are counted from the last training timestep, not from the first */
+    int distilled_steps; /* LCM, TCD: those of the distillation, of which steps are picked; 50 */
 };
 
 /* Read scheduler_config.json of a checkpoint. Unknown class names fall back to DDIM (the hosted
@@ -29,7 +36,9 @@ void sampler_config_default(struct sampler_config *config);
 
 struct sampler;
 
-/* steps: 1 .. train_timesteps inference steps. count: elements of one latent batch. */
+int sampler_steps_most(const struct sampler_config *config);
+
+/* steps: 1 .. sampler_steps_most() inference steps. count: elements of one latent batch. */
 bool sampler_create(const struct sampler_config *config, int steps, size_t count, struct sampler **sampler, struct error *error);
 void sampler_free(struct sampler *sampler);
 
@@ -41,5 +50,8 @@ float sampler_initial_sigma(const struct sampler *sampler);  /* multiply the fir
  * arithmetic as diffusers 0.6.0. Calls come in order, index = 0, 1, ... `x0`, when not NULL, gets
  * the predicted clean latent (for previews). */
 void sampler_step(struct sampler *sampler, int index, const float *prediction, float *x, float *x0);
+
+/* Standard deviation of fresh noise to be added to x after that step; 0: none (no draw either). */
+float sampler_noise(const struct sampler *sampler, int index);
 
 #endif

@@ -176,6 +176,24 @@ static void falls_back_and_overrides_as_the_pipeline(void **state) {
     assert_false(config.clip_sample);
 }
 
+static void knows_the_samplers_of_few_steps(void **state) {
+    (void)state;
+    struct sampler_config config;
+    assert_int_equal(read_text("{\"_class_name\":\"LCMScheduler\",\"timestep_spacing\":\"leading\"}", &config), ERROR_NONE);
+    assert_int_equal(config.kind, SAMPLER_LCM);
+    assert_int_equal(sampler_steps_most(&config), 50);
+    assert_false(config.clip_sample);
+    assert_int_equal(read_text("{\"_class_name\":\"TCDScheduler\",\"original_inference_steps\":25}", &config), ERROR_NONE);
+    assert_int_equal(config.kind, SAMPLER_TCD);
+    assert_int_equal(sampler_steps_most(&config), 25);
+    struct sampler *sampler;
+    struct error error = {0};
+    assert_false(sampler_create(&config, 26, 4, &sampler, &error));
+    assert_int_equal(error.code, ERROR_ARGUMENT);
+    assert_int_equal(read_text("{\"_class_name\":\"DDIMScheduler\",\"timestep_spacing\":\"trailing\"}", &config), ERROR_NONE);
+    assert_true(config.kind == SAMPLER_DDIM && config.trailing);
+}
+
 static void refuses_what_it_does_not_know(void **state) {
     (void)state;
     static const struct {
@@ -196,7 +214,10 @@ static void refuses_what_it_does_not_know(void **state) {
         {"{\"beta_schedule\":\"squaredcos_cap_v2\"}", ERROR_UNSUPPORTED},
         {"{\"_class_name\":\"DDIMScheduler\",\"thresholding\":true}", ERROR_UNSUPPORTED},
         {"{\"_class_name\":\"DDIMScheduler\",\"rescale_betas_zero_snr\":true}", ERROR_UNSUPPORTED},
-        {"{\"_class_name\":\"DDIMScheduler\",\"timestep_spacing\":\"trailing\"}", ERROR_UNSUPPORTED},
+        {"{\"_class_name\":\"DDIMScheduler\",\"timestep_spacing\":\"linspace\"}", ERROR_UNSUPPORTED},
+        {"{\"_class_name\":\"PNDMScheduler\",\"timestep_spacing\":\"trailing\"}", ERROR_UNSUPPORTED},
+        {"{\"_class_name\":\"LCMScheduler\",\"original_inference_steps\":0}", ERROR_FORMAT},
+        {"{\"_class_name\":\"LCMScheduler\",\"original_inference_steps\":2000}", ERROR_FORMAT},
         {"{\"_class_name\":\"PNDMScheduler\",\"trained_betas\":[0.1]}", ERROR_UNSUPPORTED},
         {"{\"_class_name\":\"DDIMScheduler\",\"clip_sample_range\":2}", ERROR_UNSUPPORTED},
     };
@@ -221,6 +242,7 @@ int main(void) {
         cmocka_unit_test(survives_every_failing_allocation),
         cmocka_unit_test(reads_the_bundled_config),
         cmocka_unit_test(falls_back_and_overrides_as_the_pipeline),
+        cmocka_unit_test(knows_the_samplers_of_few_steps),
         cmocka_unit_test(refuses_what_it_does_not_know),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
