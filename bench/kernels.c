@@ -21,6 +21,7 @@ struct bench {
     enum dtype dtype;
     size_t threads, rounds;
     bool cpu;
+    double peak_done; /* multiply-adds of a thread */
 };
 
 enum { PEAK_ROUNDS = 4000000 /* of 12 multiply-adds: some 15 ms */ };
@@ -118,28 +119,28 @@ static double seconds_of(const struct bench *bench, run_function *run, const voi
     return (now(bench) - start) / times;
 }
 
-static void run_peak(void *context, size_t task, size_t thread) {
-    (void)task;
-    (void)thread;
-    const struct bench *bench = context;
+/* One thread's share of the peak; the multiply-adds done. */
+static double peak_share(enum dtype dtype) {
     enum isa isa = isa_available();
-    if (bench->dtype == DTYPE_BF16)
-        peak_bf16_avx512(PEAK_ROUNDS);
-    else if (isa >= ISA_AVX512)
-        peak_f32_avx512(PEAK_ROUNDS);
-    else
-        peak_f32_avx2(PEAK_ROUNDS);
+    if (dtype == DTYPE_BF16) return isa >= ISA_AMX ? peak_bf16_amx(PEAK_ROUNDS / 16) : peak_bf16_avx512(PEAK_ROUNDS);
+    return isa >= ISA_AVX512 ? peak_f32_avx512(PEAK_ROUNDS) : peak_f32_avx2(PEAK_ROUNDS);
 }
 
-static double peak_of(const struct bench *bench) {
-    double lanes = bench->dtype == DTYPE_BF16 ? 32 : isa_available() >= ISA_AVX512 ? 16 : 8;
+static void run_peak(void *context, size_t task, size_t thread) {
+    (void)thread;
+    struct bench *bench = context;
+    double done = peak_share(bench->dtype);
+    if (task == 0) bench->peak_done = done;
+}
+
+static double peak_of(struct bench *bench) {
     double start = now(bench);
-    pool_run(bench->pool, bench->threads, run_peak, (void *)(uintptr_t)bench);
-    return 2 * 12 * lanes * PEAK_ROUNDS * (double)bench->threads / (now(bench) - start) / 1e9;
+    pool_run(bench->pool, bench->threads, run_peak, bench);
+    return 2 * bench->peak_done * (double)bench->threads / (now(bench) - start) / 1e9;
 }
 
-static void measure(const struct bench *bench, const char *name, const char *row, double multiply_adds, run_function *run,
-                    const void *kernel, const void *shape, const void *operands, void *state) {
+static void measure(struct bench *bench, const char *name, const char *row, double multiply_adds, run_function *run, const void *kernel,
+                    const void *shape, const void *operands, void *state) {
     enum { ROUNDS_MOST = 100 };
     double share[ROUNDS_MOST], best = 1e9;
     size_t rounds = bench->rounds < ROUNDS_MOST ? bench->rounds : ROUNDS_MOST;
@@ -166,7 +167,7 @@ static void run_linear(const void *kernel, const void *shape, const void *operan
     ((const struct linear_kernel *)kernel)->run(shape, operands, state, pool);
 }
 
-static void bench_linear(const struct bench *bench, const struct linear_bench *test) {
+static void bench_linear(struct bench *bench, const struct linear_bench *test) {
     enum { SAMPLES = 2 };
     size_t in = test->in + test->in2;
     struct tensor weight = {.dtype = DTYPE_F32, .rank = 2, .shape = {test->out * (test->geglu ? 2 : 1), in}};
@@ -224,7 +225,7 @@ static void run_conv(const void *kernel, const void *shape, const void *operands
     ((const struct conv_kernel *)kernel)->run(shape, operands, state, pool);
 }
 
-static void bench_conv(const struct bench *bench, const struct conv_bench *test) {
+static void bench_conv(struct bench *bench, const struct conv_bench *test) {
     size_t in = test->c + test->c2, up = test->size * test->up, out_size = up / test->stride;
     struct tensor weight = {.dtype = DTYPE_F32, .rank = 4, .shape = {test->out, in, 3, 3}};
     weight.data = numbers(DTYPE_F32, tensor_count(&weight), 0.02f);
@@ -291,7 +292,7 @@ static void run_attention(const void *kernel, const void *shape, const void *ope
     ((const struct attention_kernel *)kernel)->run(shape, operands, pool);
 }
 
-static void bench_attention(const struct bench *bench, const struct attention_bench *test) {
+static void bench_attention(struct bench *bench, const struct attention_bench *test) {
     size_t c = test->heads * test->width;
     struct attention_shape shape = {.samples = test->samples,
                                     .q_samples = test->samples,

@@ -3,7 +3,7 @@
  * Lists are ordered best first and end with plain C (`ref`), which accepts everything. At
  * plan_finish() the first row whose accepts() returns NULL is taken; a refusal is a sentence
  * (INPAINT_TRACE=dispatch prints it). INPAINT_FORCE=conv:ref,linear:onednn prefers rows by name
- * wherever they accept; INPAINT_ISA=plain|avx2|avx512|avx512bf16 caps what the processor is said to have.
+ * wherever they accept; INPAINT_ISA=plain|avx2|avx512|avx512bf16|amx caps what the processor is said to have.
  *
  * All matrices are rows of channels: element (row, column) of a view is data[row * stride + column].
  * A row is one position; rows go sample by sample. Kernels may not depend on the number of
@@ -153,7 +153,7 @@ extern const struct group_norm_kernel *const group_norm_kernels[];
 extern const struct layer_norm_kernel *const layer_norm_kernels[];
 
 /* What the processor has, capped by INPAINT_ISA. */
-enum isa { ISA_PLAIN, ISA_AVX2, ISA_AVX512, ISA_AVX512BF16 };
+enum isa { ISA_PLAIN, ISA_AVX2, ISA_AVX512, ISA_AVX512BF16, ISA_AMX };
 enum isa isa_available(void);
 
 #endif

@@ -31,6 +31,7 @@ double peak_f32_plain(long rounds) {
 
 static peak_loop *loop_for(enum dtype dtype) {
     enum isa isa = isa_available();
+    if (dtype == DTYPE_BF16 && isa >= ISA_AMX) return peak_bf16_amx;
     if (dtype == DTYPE_BF16) return isa >= ISA_AVX512BF16 ? peak_bf16_avx512 : NULL;
     if (isa >= ISA_AVX512) return peak_f32_avx512;
     return isa >= ISA_AVX2 ? peak_f32_avx2 : peak_f32_plain;

@@ -16,5 +16,6 @@ double peak_f32_plain(long rounds);
 double peak_f32_avx2(long rounds);
 double peak_f32_avx512(long rounds);
 double peak_bf16_avx512(long rounds);
+double peak_bf16_amx(long rounds); /* by tiles: rounds of 4 */
 
 #endif

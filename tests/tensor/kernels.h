@@ -20,7 +20,7 @@
 enum { THREADS_MOST = 3 };
 
 /* Named after an instruction set; the library's rows have tests of their own. */
-static inline bool row_is_ours(const char *name) { return strncmp(name, "avx", 3) == 0; }
+static inline bool row_is_ours(const char *name) { return strncmp(name, "avx", 3) == 0 || strncmp(name, "amx", 3) == 0; }
 
 /* xorshift64*; numbers in [-1, 1) with 8 bits, so that both formats hold them exactly. */
 static inline uint64_t random_bits(uint64_t *state) {

@@ -2,11 +2,13 @@
  * a shape, says so in accepts(). */
 #include "tensor/kernel.h"
 
+extern const struct linear_kernel amx_linear;
 extern const struct linear_kernel avx512bf16_linear;
 extern const struct linear_kernel avx512_linear;
 extern const struct linear_kernel avx2_linear;
 extern const struct linear_kernel onednn_linear;
 extern const struct linear_kernel ref_linear;
+extern const struct conv_kernel amx_conv;
 extern const struct conv_kernel avx512bf16_winograd3;
 extern const struct conv_kernel avx512bf16_winograd2;
 extern const struct conv_kernel avx512bf16_conv;
@@ -31,10 +33,22 @@ extern const struct layer_norm_kernel avx512_layer_norm;
 extern const struct layer_norm_kernel avx2_layer_norm;
 extern const struct layer_norm_kernel ref_layer_norm;
 
-const struct linear_kernel *const linear_kernels[] = {&avx512bf16_linear, &avx512_linear, &avx2_linear, &onednn_linear, &ref_linear, NULL};
+const struct linear_kernel *const linear_kernels[] = {
+    &amx_linear, &avx512bf16_linear, &avx512_linear, &avx2_linear, &onednn_linear, &ref_linear, NULL};
 const struct conv_kernel *const conv_kernels[] = {
-    &avx512bf16_winograd3, &avx512bf16_winograd2, &avx512bf16_conv, &avx512_winograd4, &avx512_winograd2, &avx2_winograd4,
-    &avx2_winograd2,       &onednn_conv,          &avx512_conv,     &avx2_conv,        &ref_conv,         NULL,
+    &amx_conv,
+    &avx512bf16_winograd3,
+    &avx512bf16_winograd2,
+    &avx512bf16_conv,
+    &avx512_winograd4,
+    &avx512_winograd2,
+    &avx2_winograd4,
+    &avx2_winograd2,
+    &onednn_conv,
+    &avx512_conv,
+    &avx2_conv,
+    &ref_conv,
+    NULL,
 };
 const struct attention_kernel *const attention_kernels[] = {&avx512bf16_attention, &avx512_attention, &avx2_attention, &ref_attention,
                                                             NULL};
