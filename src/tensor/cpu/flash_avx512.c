@@ -1,6 +1,6 @@
 /* Attention of flash_avx512.h in f32. */
 enum { UNIT_NUMBERS = 1 };
-#include "tensor/cpu/flash_avx512.h"
+#include "tensor/cpu/flash_registers_avx512.h"
 
 static inline __m512 multiply_add(__m512 sum, __m512i a, __m512i b) {
     return _mm512_fmadd_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), sum);

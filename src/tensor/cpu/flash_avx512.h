@@ -1,7 +1,7 @@
 /* Attention in blocks (Dao 2022; Rabe and Staats 2021) with queries in the lanes: 64 queries meet a
  * block of keys, and neither scores nor sums ever cross mask.
  *
- *   scores^T [keys][64] = K [keys][width] Q^T [width][64]     tiles of 6 keys, in registers
+ *   scores^T [keys][64] = K [keys][width] Q^T [width][64]     in registers
  *   P = 2^(scores^T - reference)                              written once, as the next product's panel
  *   O^T [width][64] += V^T [width][keys] P
  *
@@ -9,9 +9,13 @@
  * leaves f32. It begins as 0. Where a block's sum of powers gets too large (or the first one's too small),
  * the block is done again with the largest score so far. So there is no pass for the maximum.
  *
- * Included by one file for each number format. That file defines first
+ * Included by what makes the products: flash_registers_avx512.h, flash_amx.c. Those define first
  *   UNIT_NUMBERS       numbers in a unit of four bytes
- *   multiply_add()     as for gemm_avx512.h
+ *   WIDTH_STEP         units of a query or key are filled up with zeros to a multiple of it
+ *   ROW_STEP           so are the rows of V^T and O^T
+ * and somewhere
+ *   flash_begin(), flash_end()       around a thread's task
+ *   powers_of(), raise_reference(), add_values()
  *   power_of_two()     2^x in each lane, as exactly as the format deserves
  *   store_powers()     two rows of powers as units of keys
  *   flash_convert()    numbers of a row in the format; the last unit is filled up with zero */
@@ -24,23 +28,25 @@
 enum {
     QUERIES = 64, /* of a task: lanes of VECTORS vectors */
     VECTORS = QUERIES / FLOATS,
-    TILE = 6,                          /* keys, or numbers of a head, whose sums stay in registers */
-    BLOCK_UNITS = 144,                 /* of keys in a block: its powers, 36 KB, stay in the L2 cache */
-    KEYS = BLOCK_UNITS * UNIT_NUMBERS, /* a multiple of TILE */
-    UNIT = 4,                          /* bytes */
-    WIDTH_MOST = 1024,                 /* of a head */
+    BLOCK_UNITS = 144, /* of keys in a block: its powers, 36 KB, stay in the L2 cache */
+    KEYS = BLOCK_UNITS * UNIT_NUMBERS,
+    UNIT = 4,          /* bytes */
+    WIDTH_MOST = 1024, /* of a head */
 };
 
-static inline __m512 multiply_add(__m512 sum, __m512i a, __m512i b);
 static inline __m512 power_of_two(__m512 x);
 static inline void store_powers(unsigned char *powers, __m512 first, __m512 second);
 static void flash_convert(const void *from, enum dtype dtype, size_t count, void *to);
 
-static inline int unit_at(const unsigned char *row, size_t unit) {
-    int value;
-    memcpy(&value, row + unit * UNIT, sizeof value);
-    return value;
-}
+struct flash_block;
+static void flash_begin(void);
+static void flash_end(void);
+/* Powers of a block's scores; whether they stayed in range, and if so their sums. units: of a query. */
+static bool powers_of(const struct flash_block *block, size_t units, float scale, float *sum);
+/* Make the largest score so far the reference, and fit what has been summed to it. */
+static void raise_reference(struct flash_block *block, size_t units, size_t width, float scale);
+/* out += values times powers */
+static void add_values(const struct flash_block *block, size_t width);
 
 /* ---- memory ---- */
 
@@ -53,14 +59,17 @@ struct flash_layout {
 
 static size_t round_up(size_t bytes) { return blocks_of(bytes, 64) * 64; }
 
+static size_t rows_filled(size_t width) { return blocks_of(width, ROW_STEP) * ROW_STEP; }
+
 static struct flash_layout layout_of(const struct attention_shape *shape) {
-    struct flash_layout layout = {.width_units = blocks_of(shape->head_width, UNIT_NUMBERS), .blocks = blocks_of(shape->k_tokens, KEYS)};
+    struct flash_layout layout = {.width_units = blocks_of(shape->head_width, UNIT_NUMBERS * WIDTH_STEP) * WIDTH_STEP,
+                                  .blocks = blocks_of(shape->k_tokens, KEYS)};
     layout.key_block = round_up(KEYS * layout.width_units * UNIT);
-    layout.value_block = round_up(shape->head_width * BLOCK_UNITS * UNIT);
+    layout.value_block = round_up(rows_filled(shape->head_width) * BLOCK_UNITS * UNIT);
     layout.panel = layout.width_units * QUERIES * UNIT;
     layout.rows = round_up(QUERIES * layout.width_units * UNIT);
     layout.powers = BLOCK_UNITS * QUERIES * UNIT;
-    layout.out = shape->head_width * QUERIES * sizeof(float);
+    layout.out = rows_filled(shape->head_width) * QUERIES * sizeof(float);
     layout.state = 2 * QUERIES * sizeof(float);
     return layout;
 }
@@ -113,7 +122,8 @@ static void turn_values(const struct flash_task *task, size_t sample, size_t hea
             for (size_t i = 0; i < FLOATS; i++)
                 square[i] = value_units(task, sample, first + (unit + i) * UNIT_NUMBERS, first + keys, head * width + d, mask);
             transpose_16x16(square);
-            for (size_t i = 0; i < FLOATS && d + i < width; i++) _mm512_store_si512(out + ((d + i) * BLOCK_UNITS + unit) * UNIT, square[i]);
+            for (size_t i = 0; i < FLOATS && d + i < rows_filled(width); i++)
+                _mm512_store_si512(out + ((d + i) * BLOCK_UNITS + unit) * UNIT, square[i]);
         }
 }
 
@@ -166,26 +176,6 @@ static void load_queries(const struct flash_task *task, size_t sample, size_t he
         }
 }
 
-/* Scores of TILE keys, key by query. */
-__attribute__((always_inline)) static inline void score_tile(const unsigned char *key, size_t units, const unsigned char *panel,
-                                                             __m512 score[TILE][VECTORS]) {
-#pragma GCC unroll 6
-    for (size_t r = 0; r < TILE; r++)
-#pragma GCC unroll 4
-        for (size_t v = 0; v < VECTORS; v++) score[r][v] = _mm512_setzero_ps();
-    for (size_t unit = 0; unit < units; unit++, panel += QUERIES * UNIT) {
-        __m512i b[VECTORS];
-#pragma GCC unroll 4
-        for (size_t v = 0; v < VECTORS; v++) b[v] = _mm512_load_si512(panel + v * 64);
-#pragma GCC unroll 6
-        for (size_t r = 0; r < TILE; r++) {
-            __m512i a = _mm512_set1_epi32(unit_at(key + r * units * UNIT, unit));
-#pragma GCC unroll 4
-            for (size_t v = 0; v < VECTORS; v++) score[r][v] = multiply_add(score[r][v], a, b[v]);
-        }
-    }
-}
-
 /* Lanes of vector v whose query may see key `key` of the block. */
 static inline __mmask16 seen(const struct flash_block *block, size_t key, size_t v) {
     if (key >= block->keys) return 0;
@@ -195,40 +185,10 @@ static inline __mmask16 seen(const struct flash_block *block, size_t key, size_t
     return (__mmask16)(token - query >= FLOATS ? 0 : 0xffffu << (token - query));
 }
 
-/* Powers of a block's scores and their sums. masked: some keys are not for all queries. */
-__attribute__((always_inline)) static inline void power_block(const struct flash_block *block, size_t units, float scale, bool masked,
-                                                              size_t first, size_t end, __m512 sum[VECTORS]) {
-    __m512 factor = _mm512_set1_ps(scale);
-    for (size_t k = first; k < end; k += TILE) {
-        __m512 score[TILE][VECTORS];
-        score_tile(block->key + k * units * UNIT, units, block->panel, score);
-#pragma GCC unroll 4
-        for (size_t v = 0; v < VECTORS; v++) {
-            __m512 reference = _mm512_load_ps(block->reference + v * FLOATS);
-#pragma GCC unroll 3
-            for (size_t r = 0; r < TILE; r += 2) {
-                __m512 p = power_of_two(_mm512_fmsub_ps(score[r][v], factor, reference));
-                __m512 q = power_of_two(_mm512_fmsub_ps(score[r + 1][v], factor, reference));
-                if (masked) {
-                    p = _mm512_maskz_mov_ps(seen(block, k + r, v), p);
-                    q = _mm512_maskz_mov_ps(seen(block, k + r + 1, v), q);
-                }
-                sum[v] = _mm512_add_ps(sum[v], _mm512_add_ps(p, q));
-                store_powers(block->powers + ((k + r) / UNIT_NUMBERS * VECTORS + v) * 64, p, q);
-            }
-        }
-    }
-}
-
-/* Whether the block's powers stayed in range; if so its sums are in `sum`. */
-static bool powers_of(const struct flash_block *block, size_t units, float scale, float *sum) {
+/* Whether a block's sums of powers are in range; then they are in `sum`. */
+static bool sums_in_range(const struct flash_block *block, const __m512 total[VECTORS], float *sum) {
     /* Far from the ends of f32's range: 2^60 of 2^127. Nothing of weight is lost below 2^-40 of 2^-126. */
     const __m512 most = _mm512_set1_ps(0x1p60f), least = _mm512_set1_ps(block->first_key == 0 ? 0x1p-40f : 0.0f);
-    __m512 total[VECTORS];
-    for (size_t v = 0; v < VECTORS; v++) total[v] = _mm512_setzero_ps();
-    size_t whole = block->causal ? 0 : block->keys / TILE * TILE;
-    power_block(block, units, scale, false, 0, whole, total);
-    power_block(block, units, scale, true, whole, block->keys, total);
     bool fine = true;
     for (size_t v = 0; v < VECTORS; v++) {
         fine =
@@ -238,78 +198,21 @@ static bool powers_of(const struct flash_block *block, size_t units, float scale
     return fine;
 }
 
-/* Make the largest score so far the reference, and fit what has been summed to it. */
-static void raise_reference(struct flash_block *block, size_t units, size_t width, float scale) {
-    for (size_t v = 0; v < VECTORS; v++) {
-        __m512 old = _mm512_load_ps(block->reference + v * FLOATS);
-        __m512 largest = block->first_key == 0 ? _mm512_set1_ps(-INFINITY) : old;
-        for (size_t k = 0; k < block->keys; k += TILE) {
-            __m512 score[TILE][VECTORS];
-            score_tile(block->key + k * units * UNIT, units, block->panel, score);
-            for (size_t r = 0; r < TILE; r++)
-                largest = _mm512_mask_max_ps(largest, seen(block, k + r, v), largest, _mm512_mul_ps(score[r][v], _mm512_set1_ps(scale)));
-        }
-        _mm512_store_ps(block->reference + v * FLOATS, largest);
-        if (block->first_key == 0) continue;
-        __m512 shrink = exp_f32x16(_mm512_mul_ps(_mm512_sub_ps(old, largest), _mm512_set1_ps(0x1.62e43p-1f)));
-        _mm512_store_ps(block->sum + v * FLOATS, _mm512_mul_ps(_mm512_load_ps(block->sum + v * FLOATS), shrink));
-        for (size_t d = 0; d < width; d++) {
-            float *out = block->out + d * QUERIES + v * FLOATS;
-            _mm512_store_ps(out, _mm512_mul_ps(_mm512_load_ps(out), shrink));
-        }
-    }
+/* What vector v's largest score is looked for from. */
+static inline __m512 first_largest(const struct flash_block *block, size_t v) {
+    return block->first_key == 0 ? _mm512_set1_ps(-INFINITY) : _mm512_load_ps(block->reference + v * FLOATS);
 }
 
-/* out[rows][64] += values [rows][units] times powers [units][64] */
-__attribute__((always_inline)) static inline void value_tile(size_t rows, const unsigned char *value, const unsigned char *powers,
-                                                             size_t units, float *out, bool more) {
-    __m512 sum[TILE][VECTORS];
-#pragma GCC unroll 6
-    for (size_t r = 0; r < rows; r++)
-#pragma GCC unroll 4
-        for (size_t v = 0; v < VECTORS; v++) sum[r][v] = more ? _mm512_load_ps(out + (r * VECTORS + v) * FLOATS) : _mm512_setzero_ps();
-    for (size_t unit = 0; unit < units; unit++, powers += QUERIES * UNIT) {
-        __m512i b[VECTORS];
-#pragma GCC unroll 4
-        for (size_t v = 0; v < VECTORS; v++) b[v] = _mm512_load_si512(powers + v * 64);
-#pragma GCC unroll 6
-        for (size_t r = 0; r < rows; r++) {
-            __m512i a = _mm512_set1_epi32(unit_at(value + r * BLOCK_UNITS * UNIT, unit));
-#pragma GCC unroll 4
-            for (size_t v = 0; v < VECTORS; v++) sum[r][v] = multiply_add(sum[r][v], a, b[v]);
-        }
-    }
-#pragma GCC unroll 6
-    for (size_t r = 0; r < rows; r++)
-#pragma GCC unroll 4
-        for (size_t v = 0; v < VECTORS; v++) _mm512_store_ps(out + (r * VECTORS + v) * FLOATS, sum[r][v]);
-}
-
-static void add_values(const struct flash_block *block, size_t width) {
-    size_t units = blocks_of(block->keys, TILE) * TILE / UNIT_NUMBERS, d = 0;
-    bool more = block->first_key > 0;
-    for (; d + TILE <= width; d += TILE)
-        value_tile(TILE, block->value + d * BLOCK_UNITS * UNIT, block->powers, units, block->out + d * QUERIES, more);
-    const unsigned char *value = block->value + d * BLOCK_UNITS * UNIT;
-    float *out = block->out + d * QUERIES;
-    switch (width - d) {
-    case 1:
-        value_tile(1, value, block->powers, units, out, more);
-        break;
-    case 2:
-        value_tile(2, value, block->powers, units, out, more);
-        break;
-    case 3:
-        value_tile(3, value, block->powers, units, out, more);
-        break;
-    case 4:
-        value_tile(4, value, block->powers, units, out, more);
-        break;
-    case 5:
-        value_tile(5, value, block->powers, units, out, more);
-        break;
-    default:
-        break;
+/* Another reference for vector v: what has been summed shrinks with it. */
+static void set_reference(struct flash_block *block, size_t v, size_t width, __m512 largest) {
+    __m512 old = _mm512_load_ps(block->reference + v * FLOATS);
+    _mm512_store_ps(block->reference + v * FLOATS, largest);
+    if (block->first_key == 0) return;
+    __m512 shrink = exp_f32x16(_mm512_mul_ps(_mm512_sub_ps(old, largest), _mm512_set1_ps(0x1.62e43p-1f)));
+    _mm512_store_ps(block->sum + v * FLOATS, _mm512_mul_ps(_mm512_load_ps(block->sum + v * FLOATS), shrink));
+    for (size_t d = 0; d < width; d++) {
+        float *out = block->out + d * QUERIES + v * FLOATS;
+        _mm512_store_ps(out, _mm512_mul_ps(_mm512_load_ps(out), shrink));
     }
 }
 
@@ -361,6 +264,7 @@ static void run_task(void *context, size_t number, size_t thread) {
     block.first_query = number % task->query_blocks * QUERIES;
     block.queries = shape->q_tokens - block.first_query < QUERIES ? shape->q_tokens - block.first_query : QUERIES;
     load_queries(task, sample, head, &block, memory + layout->panel);
+    flash_begin();
     size_t end = shape->causal ? block.first_query + block.queries : shape->k_tokens;
     for (block.first_key = 0; block.first_key < end; block.first_key += KEYS) {
         block.keys = end - block.first_key < KEYS ? end - block.first_key : KEYS;
@@ -368,6 +272,7 @@ static void run_task(void *context, size_t number, size_t thread) {
         block.value = block.key + layout->key_block;
         attend(task, &block);
     }
+    flash_end();
     store_queries(task, sample, head, &block);
 }
 

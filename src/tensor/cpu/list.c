@@ -20,6 +20,7 @@ extern const struct conv_kernel avx2_winograd2;
 extern const struct conv_kernel avx2_conv;
 extern const struct conv_kernel onednn_conv;
 extern const struct conv_kernel ref_conv;
+extern const struct attention_kernel amx_attention;
 extern const struct attention_kernel avx512bf16_attention;
 extern const struct attention_kernel avx512_attention;
 extern const struct attention_kernel avx2_attention;
@@ -50,8 +51,8 @@ const struct conv_kernel *const conv_kernels[] = {
     &ref_conv,
     NULL,
 };
-const struct attention_kernel *const attention_kernels[] = {&avx512bf16_attention, &avx512_attention, &avx2_attention, &ref_attention,
-                                                            NULL};
+const struct attention_kernel *const attention_kernels[] = {&amx_attention,  &avx512bf16_attention, &avx512_attention,
+                                                            &avx2_attention, &ref_attention,        NULL};
 const struct group_norm_kernel *const group_norm_kernels[] = {&avx512bf16_group_norm, &avx512_group_norm, &avx2_group_norm, &ref_group_norm,
                                                               NULL};
 const struct layer_norm_kernel *const layer_norm_kernels[] = {&avx512bf16_layer_norm, &avx512_layer_norm, &avx2_layer_norm, &ref_layer_norm,
