@@ -15,7 +15,8 @@ struct serve_settings {
     const char *listen, *data, *store, *blobs, *model, *public_url, *cors, *tls_certificate, *tls_key;
     long long threads, workers, wait, run_limit, drain, retention, file_lifetime, creates, requests, queue;
     bool no_safety, data_uri_output, private_inputs, say_aborted;
-    int dtype;
+    int dtype, log_format;
+    bool log_format_given;
 };
 
 enum { WORKER_ARGUMENTS = 16 };
@@ -127,6 +128,7 @@ int command_serve(int argc, char **argv) {
         {"private-inputs", 0, OPTION_FLAG, NULL, "let input URLs point at private addresses", &settings.private_inputs, 0, 0, NULL},
         {"cors", 0, OPTION_TEXT, "ORIGINS", "web origins that may call the API, separated by commas", &settings.cors, 0, 0, NULL},
         {"no-safety", 0, OPTION_FLAG, NULL, "run without the safety checker", &settings.no_safety, 0, 0, NULL},
+        LOG_FORMAT_OPTION(&settings.log_format, &settings.log_format_given),
         {0}};
     const struct command command = {
         "serve",
@@ -147,7 +149,8 @@ int command_serve(int argc, char **argv) {
     struct data_folder data;
     if (!data_folder_open(settings.data, &data, &error)) return complain(command.name, &error);
     interrupts_catch();
-    bool fine = data_folder_use_store(&data, settings.store, &error) && data_folder_use_blobs(&data, settings.blobs, &error) &&
+    bool fine = log_format_use(settings.log_format, settings.log_format_given, &error) &&
+                data_folder_use_store(&data, settings.store, &error) && data_folder_use_blobs(&data, settings.blobs, &error) &&
                 serve(&settings, &data, &worker_code, &error);
     code = fine ? worker_code : complain(command.name, &error);
     data_folder_free(&data);

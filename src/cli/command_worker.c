@@ -9,8 +9,8 @@
 int command_worker(int argc, char **argv) {
     const char *folder = NULL, *store = NULL, *blobs = NULL, *model = default_model();
     long long threads = 0;
-    int dtype = 0;
-    bool no_safety = false, private_inputs = false;
+    int dtype = 0, log_format = 0;
+    bool log_format_given = false, no_safety = false, private_inputs = false;
     const struct option_row rows[] = {
         {"data", 'd', OPTION_TEXT, "DIR", "the server's data folder (default ~/.local/share/inpaintd)", &folder, 0, 0, NULL},
         STORE_OPTION(&store),
@@ -21,6 +21,7 @@ int command_worker(int argc, char **argv) {
         {"dtype", 0, OPTION_CHOICE, "auto|f32|bf16", "arithmetic (default auto)", &dtype, 0, 0, NULL},
         {"private-inputs", 0, OPTION_FLAG, NULL, "let input URLs point at private addresses", &private_inputs, 0, 0, NULL},
         {"no-safety", 0, OPTION_FLAG, NULL, "run without the safety checker", &no_safety, 0, 0, NULL},
+        LOG_FORMAT_OPTION(&log_format, &log_format_given),
         {0}};
     const struct command command = {"worker",
                                     "Paint what a store's queue holds, until told to stop.",
@@ -39,7 +40,8 @@ int command_worker(int argc, char **argv) {
     if (!data_folder_open(folder, &data, &error)) return complain(command.name, &error);
     char *path = library_resolve(model);
     bool fine = path != NULL || error_set(&error, ERROR_MEMORY, "out of memory");
-    fine = fine && data_folder_use_store(&data, store, &error) && data_folder_use_blobs(&data, blobs, &error);
+    fine = fine && log_format_use(log_format, log_format_given, &error) && data_folder_use_store(&data, store, &error) &&
+           data_folder_use_blobs(&data, blobs, &error);
     const struct worker_options options = {
         .store_url = data.store,
         .blobs_url = data.blobs,

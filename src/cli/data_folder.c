@@ -49,6 +49,10 @@ bool data_folder_use_blobs(struct data_folder *data, const char *url, struct err
     return use_instead(&data->blobs, url, "INPAINT_BLOBS", error);
 }
 
+bool log_format_use(int format, bool given, struct error *error) {
+    return !given || setenv("INPAINT_LOG_FORMAT", format ? "json" : "text", 1) == 0 || error_set(error, ERROR_MEMORY, "out of memory");
+}
+
 void data_folder_free(struct data_folder *data) {
     memory_free(data->root);
     memory_free(data->store);

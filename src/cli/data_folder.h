@@ -25,6 +25,13 @@ bool data_folder_use_blobs(struct data_folder *data, const char *url, struct err
         "blobs", 0, OPTION_TEXT, "URL", "pictures in s3://BUCKET/PREFIX (default: $INPAINT_BLOBS, else a folder in --data)", target, 0, 0, \
             NULL                                                                                                                           \
     }
+/* --log-format, for this process and its children. */
+bool log_format_use(int format, bool given, struct error *error);
+#define LOG_FORMAT_OPTION(target, given)                                                                                                   \
+    {                                                                                                                                      \
+        "log-format", 0, OPTION_CHOICE, "text|json", "of the lines on standard error (default: $INPAINT_LOG_FORMAT, else text)", target,   \
+            0, 0, given                                                                                                                    \
+    }
 void data_folder_free(struct data_folder *data);
 
 #endif

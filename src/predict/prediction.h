@@ -16,6 +16,7 @@
 #define PREDICT_PREDICTION_H
 
 #include "base/error.h"
+#include "predict/trace.h"
 
 #include <jansson.h>
 #include <stdint.h>
@@ -48,10 +49,11 @@ struct prediction {
     double predict_seconds;                        /* of the successful or last attempt */
     char *webhook;                                 /* URL or NULL */
     unsigned webhook_events;
-    int attempt;          /* leases handed out so far */
-    char *stream_token;   /* unguessable; names the SSE stream */
-    char *public_base;    /* scheme://host[:port] the creator used: URLs in webhooks and streams are built from it */
-    bool data_uri_output; /* outputs as data URIs in answers */
+    int attempt;            /* leases handed out so far */
+    char *stream_token;     /* unguessable; names the SSE stream */
+    char *public_base;      /* scheme://host[:port] the creator used: URLs in webhooks and streams are built from it */
+    bool data_uri_output;   /* outputs as data URIs in answers */
+    char trace[TRACE_SIZE]; /* traceparent, or "" */
 };
 void prediction_free(struct prediction *prediction); /* frees members, zeroes it */
 

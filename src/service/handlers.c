@@ -1,4 +1,5 @@
 #include "service/handlers.h"
+#include "base/log.h"
 #include "base/memory.h"
 
 #include <pthread.h>
@@ -43,7 +44,9 @@ static void *run(void *argument) {
     struct request *request;
     while ((request = take(start.handlers)) != NULL) {
         request->reader = start.handlers->reader[start.index];
+        log_about(request->prediction, request->trace); /* on its second turn */
         if (request->step(request)) hand_back(request);
+        log_about(NULL, NULL);
     }
     return NULL;
 }

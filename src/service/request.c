@@ -43,6 +43,12 @@ void request_free(struct request *request) {
     memory_free(request);
 }
 
+void request_about(struct request *request, const struct prediction *prediction) {
+    memcpy(request->prediction, prediction->id, sizeof request->prediction);
+    trace_id(prediction->trace, request->trace);
+    log_about(request->prediction, request->trace);
+}
+
 const char *request_owner(const struct request *request) { return request->has_owner ? request->owner : NULL; }
 
 const char *request_header(const struct request *request, const char *name) {

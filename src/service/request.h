@@ -58,11 +58,15 @@ struct request {
     struct watch watch; /* while it waits for a prediction */
     int rate_remaining; /* creates left in the rate limit, when there is one */
     char prediction[PREDICTION_ID_LENGTH + 1];
+    char trace[TRACE_ID_SIZE]; /* of the prediction, or "" */
     bool hide_stream;
 };
 
 struct request *request_create(struct service *service, struct MHD_Connection *connection, const char *target);
 void request_free(struct request *request);
+
+/* This request is about that prediction: for all log lines from here on. */
+void request_about(struct request *request, const struct prediction *prediction);
 
 /* The owner to ask the store for: NULL sees everything. */
 const char *request_owner(const struct request *request);

@@ -27,7 +27,7 @@ static struct prediction_view view_of(const struct request *request, const struc
 
 static bool answer_prediction(struct request *request, unsigned status, const struct prediction *prediction) {
     struct prediction_view view = view_of(request, prediction);
-    memcpy(request->prediction, prediction->id, sizeof request->prediction);
+    request_about(request, prediction);
     return answer_json(request, status, prediction_json(prediction, &view));
 }
 
@@ -138,8 +138,10 @@ static bool store_and_answer(struct request *request, const struct create_body *
                                     .data_uri_output = preference.data_uri_output};
     prediction.created -= prediction.created % 1000; /* what is told is what is compared */
     if (lifetime > 0) prediction.deadline = prediction.created + lifetime * 1000000;
-    if (!random_token(token) || !prediction_id_create(prediction.id, &error)) return answer_error(request, &error);
-    memcpy(request->prediction, prediction.id, sizeof request->prediction);
+    if (!random_token(token) || !prediction_id_create(prediction.id, &error) ||
+        !trace_continue(request_header(request, "traceparent"), prediction.trace, &error))
+        return answer_error(request, &error);
+    request_about(request, &prediction);
     request->hide_stream = stream_unwanted(request, create);
     if (preference.wait) {
         hub_wait_begin(service->hub, request, prediction.id, request->begun + preference_microseconds(&preference));
@@ -247,7 +249,7 @@ bool route_prediction_preview(struct request *request) {
     struct error error;
     char blob[101] = "";
     if (!find(request, &prediction)) return true;
-    memcpy(request->prediction, prediction.id, sizeof request->prediction);
+    request_about(request, &prediction);
     prediction_free(&prediction);
     if (!store_events(request->reader, request->prediction, 0, SIZE_MAX, &events, &count, &error)) return answer_error(request, &error);
     for (size_t i = 0; i < count; i++)

@@ -41,7 +41,7 @@ bool route_stream(struct request *request) {
     struct error error;
     request->any_origin = true;
     if (!store_get_by_stream(request->reader, request->parameters[0], &prediction, &error)) return answer_error(request, &error);
-    memcpy(request->prediction, prediction.id, sizeof request->prediction);
+    request_about(request, &prediction);
     if (request_is(request, "HEAD")) {
         answer_empty(request, 200);
         answer_header(request, "Content-Type", "text/event-stream");

@@ -414,8 +414,12 @@ static void on_completed(void *argument, struct MHD_Connection *connection, void
     double milliseconds = (double)(time_monotonic() - request->begun) / 1000;
     const char *pattern = request->route == NULL ? "(no route)" : request->route->pattern;
     bool named = request->prediction[0] != 0;
-    log_info("%s %s%s%s %u%s %.1f ms", request->method, pattern, named ? " " : "", request->prediction, request->status,
-             code == MHD_REQUEST_TERMINATED_COMPLETED_OK ? "" : " (cut off)", milliseconds);
+    const struct log_field fields[] = {
+        {"method", request->method, 0}, {"route", pattern, 0}, {"status", NULL, request->status}, {"milliseconds", NULL, milliseconds}};
+    log_about(request->prediction, request->trace);
+    log_fields(LOG_INFO, fields, sizeof fields / sizeof fields[0], "%s %s%s%s %u%s %.1f ms", request->method, pattern, named ? " " : "",
+               request->prediction, request->status, code == MHD_REQUEST_TERMINATED_COMPLETED_OK ? "" : " (cut off)", milliseconds);
+    log_about(NULL, NULL);
     request_free(request);
     *context = NULL;
 }

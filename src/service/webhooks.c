@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/time.h"
+#include "predict/trace.h"
 #include "service/prediction_json.h"
 #include "service/webhook_sign.h"
 
@@ -147,11 +148,24 @@ static bool sign(struct webhooks *webhooks, struct delivery *delivery) {
            add_header(delivery, "Expect", "");
 }
 
+/* A delivery is a span of its prediction's trace. */
+static bool add_trace(struct delivery *delivery) {
+    char trace[TRACE_SIZE];
+    if (!delivery->webhook.trace[0]) return true;
+    return trace_continue(delivery->webhook.trace, trace, NULL) && add_header(delivery, "traceparent", trace);
+}
+
+static void log_of(const struct webhook *webhook) {
+    char id[TRACE_ID_SIZE];
+    trace_id(webhook->trace, id);
+    log_about(webhook->prediction, id);
+}
+
 static bool begin(struct webhooks *webhooks, struct delivery *delivery, struct error *error) {
     delivery->body = body_of(webhooks, &delivery->webhook, error);
     if (delivery->body == NULL) return false;
     CURL *curl = curl_easy_init();
-    if (curl == NULL || !sign(webhooks, delivery)) {
+    if (curl == NULL || !sign(webhooks, delivery) || !add_trace(delivery)) {
         curl_easy_cleanup(curl);
         return error_set(error, ERROR_MEMORY, "out of memory");
     }
@@ -181,6 +195,7 @@ static void finish(struct webhooks *webhooks, struct delivery *delivery, long st
     bool delivered = trouble == NULL && status >= 200 && status < 300, redirected = trouble == NULL && status >= 300 && status < 400;
     bool again = !delivered && !redirected && webhook->event == WEBHOOK_COMPLETED && webhook->tries + 1 < TRIES_MAX;
     bool stored;
+    log_of(webhook);
     if (!delivered)
         log_info("webhook %s of prediction %s: %s (status %ld)%s", webhook->id, webhook->prediction, trouble == NULL ? "refused" : trouble,
                  status, again ? ", will be tried again" : ", given up");
@@ -190,6 +205,7 @@ static void finish(struct webhooks *webhooks, struct delivery *delivery, long st
         stored = store_webhook_done(webhooks->store, webhook->row, &error);
     }
     if (!stored) log_error("webhook outbox: %s", error.message);
+    log_about(NULL, NULL);
     drop(webhooks, delivery);
 }
 

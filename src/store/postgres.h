@@ -122,7 +122,7 @@ void listener_ignore(struct listener *listener, int backend);
 
 #define PREDICTION_COLUMNS                                                                                                                 \
     "id, owner, model, version, input, logs, output, error, status, data_removed, from_web, created, started, completed, deadline, "       \
-    "predict_seconds, webhook, webhook_events, attempt, stream_token, public_base, data_uri_output"
+    "predict_seconds, webhook, webhook_events, attempt, stream_token, public_base, data_uri_output, coalesce(trace, '')"
 /* Read the row that `statement`, a SELECT of PREDICTION_COLUMNS, stands on. */
 void read_row(struct statement *statement, struct prediction *prediction);
 bool find_prediction(struct postgres_store *store, const char *id, const char *owner, struct prediction *prediction, struct error *error);

@@ -26,8 +26,8 @@ static bool insert(struct postgres_store *store, const struct prediction *predic
     size_t inserted;
     struct statement statement =
         statement_begin(store, "INSERT INTO predictions (id, owner, model, version, input, from_web, created, deadline, webhook,"
-                               " webhook_events, stream_token, public_base, data_uri_output)"
-                               " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING");
+                               " webhook_events, stream_token, public_base, data_uri_output, trace)"
+                               " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING");
     statement_text(&statement, prediction->id);
     statement_text(&statement, prediction->owner ? prediction->owner : "");
     statement_text(&statement, prediction->model);
@@ -41,6 +41,7 @@ static bool insert(struct postgres_store *store, const struct prediction *predic
     statement_text(&statement, prediction->stream_token);
     statement_text(&statement, prediction->public_base);
     statement_boolean(&statement, prediction->data_uri_output);
+    statement_text(&statement, prediction->trace[0] ? prediction->trace : NULL);
     if (!statement_run(&statement, &inserted, error)) return false;
     return inserted == 1 || error_set(error, ERROR_CONFLICT, "there is a prediction %s already", prediction->id);
 }

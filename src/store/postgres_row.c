@@ -30,6 +30,7 @@ void read_row(struct statement *row, struct prediction *prediction) {
     value_string(row, 19, &prediction->stream_token);
     value_string(row, 20, &prediction->public_base);
     prediction->data_uri_output = value_boolean(row, 21);
+    value_array(row, 22, prediction->trace, sizeof prediction->trace);
 }
 
 static bool not_found(struct error *error) { return error_set(error, ERROR_NOT_FOUND, "there is no such prediction"); }

@@ -14,6 +14,7 @@ static void read_webhook(struct statement *row, struct webhook *webhook) {
     webhook->event = (unsigned)value_integer(row, 4);
     webhook->tries = (int)value_integer(row, 5);
     webhook->created = value_integer(row, 6);
+    value_array(row, 7, webhook->trace, sizeof webhook->trace);
 }
 
 struct claim {
@@ -27,7 +28,7 @@ static const char claim_sql[] =
     "WITH due AS (SELECT number, due, tries FROM webhooks WHERE due <= $1 ORDER BY due, number LIMIT $2 FOR UPDATE SKIP LOCKED),"
     " taken AS (UPDATE webhooks w SET tries = w.tries + 1, due = $3 FROM due WHERE w.number = due.number"
     " RETURNING w.number, w.id, w.prediction, w.event, w.created, due.tries, due.due)"
-    " SELECT t.number, t.id, t.prediction, coalesce(p.webhook, ''), t.event, t.tries, t.created"
+    " SELECT t.number, t.id, t.prediction, coalesce(p.webhook, ''), t.event, t.tries, t.created, coalesce(p.trace, '')"
     " FROM taken t JOIN predictions p ON p.id = t.prediction ORDER BY t.due, t.number";
 
 static void free_all(struct claim *claim) {

@@ -168,6 +168,7 @@ bool postgres_claim(struct store *store, const struct store_wish *wish, struct l
     memset(lease, 0, sizeof *lease);
     memcpy(lease->id, prediction->id, sizeof lease->id);
     snprintf(lease->worker, sizeof lease->worker, "%s", wish->worker);
+    memcpy(lease->trace, prediction->trace, sizeof lease->trace);
     lease->attempt = prediction->attempt;
     return true;
 }

@@ -84,7 +84,7 @@ void read_end(struct sqlite_store *store);
 
 #define PREDICTION_COLUMNS                                                                                                                 \
     "id, owner, model, version, input, logs, output, error, status, data_removed, from_web, created, started, completed, deadline, "       \
-    "predict_seconds, webhook, webhook_events, attempt, stream_token, public_base, data_uri_output"
+    "predict_seconds, webhook, webhook_events, attempt, stream_token, public_base, data_uri_output, coalesce(trace, '')"
 /* Read the row that `query`, a SELECT of PREDICTION_COLUMNS, stands on. */
 void read_prediction(struct query *query, struct prediction *prediction);
 bool get_prediction(struct connection *connection, const char *id, const char *owner, struct prediction *prediction, struct error *error);

@@ -34,8 +34,8 @@ static bool use_inputs(struct sqlite_store *store, const struct prediction *pred
 static bool insert_prediction(struct sqlite_store *store, const struct prediction *prediction, struct error *error) {
     struct query query =
         query_begin(&store->writer, "INSERT INTO predictions (id, owner, model, version, input, logs, from_web, created, deadline, webhook,"
-                                    " webhook_events, stream_token, public_base, data_uri_output)"
-                                    " VALUES (?, ?, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?)");
+                                    " webhook_events, stream_token, public_base, data_uri_output, trace)"
+                                    " VALUES (?, ?, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     query_text(&query, prediction->id);
     query_text(&query, prediction->owner ? prediction->owner : "");
     query_text(&query, prediction->model);
@@ -49,6 +49,7 @@ static bool insert_prediction(struct sqlite_store *store, const struct predictio
     query_text(&query, prediction->stream_token);
     query_text(&query, prediction->public_base);
     query_integer(&query, prediction->data_uri_output);
+    query_text(&query, prediction->trace[0] ? prediction->trace : NULL);
     while (query_row(&query)) {
     }
     if (query.result == SQLITE_CONSTRAINT_UNIQUE) {

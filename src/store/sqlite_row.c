@@ -28,6 +28,7 @@ void read_prediction(struct query *query, struct prediction *prediction) {
     column_string(query, 19, &prediction->stream_token);
     column_string(query, 20, &prediction->public_base);
     prediction->data_uri_output = column_integer(query, 21) != 0;
+    column_array(query, 22, prediction->trace, sizeof prediction->trace);
 }
 
 static bool not_found(struct error *error) { return error_set(error, ERROR_NOT_FOUND, "there is no such prediction"); }

@@ -15,6 +15,7 @@ static void read_webhook(struct query *query, struct webhook *webhook) {
     webhook->event = (unsigned)column_integer(query, 4);
     webhook->tries = (int)column_integer(query, 5);
     webhook->created = column_integer(query, 6);
+    column_array(query, 7, webhook->trace, sizeof webhook->trace);
 }
 
 static bool take(struct sqlite_store *store, int64_t row, int64_t until, struct error *error) {
@@ -28,7 +29,8 @@ static bool claim(struct sqlite_store *store, int lease_seconds, size_t limit, s
                   struct error *error) {
     int64_t now = time_wall();
     struct query query =
-        query_begin(&store->writer, "SELECT w.number, w.id, w.prediction, coalesce(p.webhook, ''), w.event, w.tries, w.created"
+        query_begin(&store->writer, "SELECT w.number, w.id, w.prediction, coalesce(p.webhook, ''), w.event, w.tries, w.created,"
+                                    " coalesce(p.trace, '')"
                                     " FROM webhooks w JOIN predictions p ON p.id = w.prediction"
                                     " WHERE w.due <= ? ORDER BY w.due, w.number LIMIT ?");
     query_integer(&query, now);

@@ -109,6 +109,7 @@ static bool hand_out(struct sqlite_store *store, struct state *state, const stru
     memset(lease, 0, sizeof *lease);
     memcpy(lease->id, state->id, sizeof lease->id);
     memcpy(lease->worker, state->worker, sizeof lease->worker);
+    memcpy(lease->trace, prediction->trace, sizeof lease->trace);
     lease->attempt = state->attempt;
     return true;
 }

@@ -57,6 +57,7 @@ struct lease {
     char id[PREDICTION_ID_LENGTH + 1];
     int attempt; /* the fence: later writes must carry it */
     char worker[64];
+    char trace[TRACE_SIZE]; /* the prediction's, for what is written about it */
 };
 /* Who asks for work, and what it can do. */
 struct store_wish {
@@ -128,6 +129,7 @@ struct webhook {
     unsigned event; /* WEBHOOK_... */
     int tries;
     int64_t created;
+    char trace[TRACE_SIZE]; /* the prediction's, or "" */
 };
 /* Take up to `limit` that are due, hidden from others for lease_seconds. *webhooks: webhooks_free(). */
 bool store_webhooks_claim(struct store *store, int lease_seconds, size_t limit, struct webhook **webhooks, size_t *count,

@@ -174,6 +174,9 @@ static bool has_ended(struct attendant *attendant, int milliseconds) {
 
 static void *attend(void *user) {
     struct attendant *attendant = user;
+    char trace[TRACE_ID_SIZE];
+    trace_id(attendant->lease.trace, trace);
+    log_about(attendant->lease.id, trace);
     while (!has_ended(attendant, PAUSE_MILLISECONDS) && attendant_verdict(attendant) == VERDICT_GOING) {
         write_logs(attendant);
         write_preview(attendant);

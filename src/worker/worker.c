@@ -57,8 +57,12 @@ static bool serve_one(const struct worker *worker, const char *name) {
         return false;
     }
     if (!found) return false;
+    char trace[TRACE_ID_SIZE];
+    trace_id(lease.trace, trace);
+    log_about(lease.id, trace);
     log_info("prediction %s begins (attempt %d)", lease.id, lease.attempt);
     attempt_run(worker, &lease, &prediction);
+    log_about(NULL, NULL);
     prediction_free(&prediction);
     return true;
 }

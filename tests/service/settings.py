@@ -264,6 +264,39 @@ def not_ready_before_the_end():
         assert server.process.wait(60) == 0
 
 
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+@case
+def traces():
+    hook = Receiver()
+    with Server("--log-format", "json", "--threads", "1") as server:
+        prediction = server.create({"webhook": hook.url, "webhook_events_filter": ["completed"]}, traceparent=f"00-{TRACE}-00f067aa0ba902b7-01")
+        other = server.create({"webhook": hook.url, "webhook_events_filter": ["completed"]})
+        until(lambda: len(hook.heard) == 2, 60)
+        traceparents = {body["id"]: {name.lower(): value for name, value in headers.items()}["traceparent"] for headers, body, _ in hook.heard}
+        _, trace, span, flags = traceparents[prediction["id"]].split("-")
+        assert trace == TRACE and span != "00f067aa0ba902b7" and flags == "01", traceparents
+        assert traceparents[other["id"]].split("-")[1] != TRACE
+        server.ask("GET", f"/v1/predictions/{prediction['id']}")
+        server.stop()
+        lines = [json.loads(line) for line in open(os.path.join(server.data, "log"))]
+        assert all({"time", "level", "message"} <= line.keys() for line in lines), lines
+        about = [line for line in lines if line.get("prediction") == prediction["id"]]
+        assert all(line["trace"] == TRACE for line in about), about
+        messages = " ".join(line["message"] for line in about)
+        assert "begins" in messages and "succeeded" in messages and "POST /predictions" in messages and "GET /predictions/" in messages, messages
+        requests = [line for line in about if line.get("route") == "/predictions/{prediction_id}"]
+        assert requests and requests[0]["method"] == "GET" and requests[0]["status"] == 200 and requests[0]["milliseconds"] >= 0, requests
+        assert all(line.get("prediction") for line in lines if prediction["id"] in line["message"]), lines
+    with Server("--workers", "0") as server:
+        prediction = server.create(traceparent=f"00-{TRACE}-00f067aa0ba902b7-01")
+        assert server.ask("GET", "/v1/predictions/" + prediction["id"]).status == 200
+        server.stop()
+        assert f"{prediction['id']} 201" in open(os.path.join(server.data, "log")).read()
+        assert f"trace={TRACE}" in open(os.path.join(server.data, "log")).read()
+
+
 @case
 def a_line_has_an_end():
     with Server("--workers", "0", "--queue", "3") as server:

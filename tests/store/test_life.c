@@ -13,6 +13,7 @@ static void test_round_trip(void **state) {
     in.webhook = memory_string("https://example.org/hook?a=b");
     in.webhook_events = WEBHOOK_START | WEBHOOK_COMPLETED;
     in.deadline = in.created + 3600000000;
+    strcpy(in.trace, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
     create_prediction(store, &in, NULL);
     ASSERT_OK(store_get(store, in.id, NULL, &out, error));
     assert_string_equal(out.id, in.id);
@@ -31,11 +32,19 @@ static void test_round_trip(void **state) {
     assert_int_equal(out.attempt, 0);
     assert_string_equal(out.stream_token, in.stream_token);
     assert_string_equal(out.public_base, in.public_base);
+    assert_string_equal(out.trace, in.trace);
+    assert_string_equal(claim_this(store, in.id, 60).trace, in.trace);
+    struct webhook *webhooks;
+    size_t count;
+    ASSERT_OK(store_webhooks_claim(store, 60, 10, &webhooks, &count, error));
+    assert_int_equal(count, 1);
+    assert_string_equal(webhooks[0].trace, in.trace);
+    webhooks_free(webhooks, count);
     prediction_free(&out);
     ASSERT_OK(store_get_by_stream(store, in.stream_token, &out, error));
     assert_string_equal(out.id, in.id);
     prediction_free(&out);
-    assert_events(store, in.id, "");
+    assert_events(store, in.id, "s");
     prediction_free(&in);
 }
 
