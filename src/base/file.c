@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 static bool read_all(int descriptor, char *data, size_t length, size_t *got, struct error *error, const char *path) {
@@ -89,6 +90,21 @@ bool file_write(const char *path, const void *data, size_t length, struct error 
     }
     memory_free(beside);
     return fine;
+}
+
+bool file_free_bytes(const char *path, uint64_t *bytes, struct error *error) {
+    struct statvfs status;
+    const char *slash = strrchr(path, '/');
+    int result = statvfs(path, &status);
+    if (result != 0 && errno == ENOENT) {
+        char *folder = slash ? memory_string_n(path, slash == path ? 1 : (size_t)(slash - path)) : memory_string(".");
+        if (!folder) return error_set(error, ERROR_MEMORY, "out of memory");
+        result = statvfs(folder, &status);
+        memory_free(folder);
+    }
+    if (result != 0) return error_from_errno(error, "can't see how much space is left at %s", path);
+    *bytes = (uint64_t)status.f_bavail * status.f_frsize;
+    return true;
 }
 
 bool file_exists(const char *path) { return access(path, F_OK) == 0; }

@@ -6,6 +6,8 @@
 #include "base/error.h"
 #include "base/text.h"
 
+#include <stdint.h>
+
 /* Read all of a regular file into a new heap block (followed by a 0 that is not counted).
  * ERROR_LIMIT above `maximum` bytes. The caller frees `*data` with memory_free(). */
 bool file_read(const char *path, size_t maximum, char **data, size_t *length, struct error *error);
@@ -13,6 +15,9 @@ bool file_read(const char *path, size_t maximum, char **data, size_t *length, st
 /* Write beside, fsync, rename over `path`, fsync the folder: after a crash the file is the old one
  * or the new one, never a part. */
 bool file_write(const char *path, const void *data, size_t length, struct error *error);
+
+/* What is left for us on the file system that holds `path` (or, while there is no such file, its folder). */
+bool file_free_bytes(const char *path, uint64_t *bytes, struct error *error);
 
 bool file_exists(const char *path);
 bool file_make_folders(const char *path, struct error *error); /* mkdir -p */

@@ -12,8 +12,8 @@
 #include <string.h>
 
 struct serve_settings {
-    const char *listen, *data, *store, *blobs, *model, *public_url, *cors, *tls_certificate, *tls_key;
-    long long threads, workers, wait, run_limit, drain, retention, file_lifetime, creates, requests, queue;
+    const char *listen, *data, *store, *blobs, *model, *public_url, *cors, *tls_certificate, *tls_key, *metrics;
+    long long threads, workers, wait, run_limit, drain, retention, file_lifetime, creates, requests, queue, free_space;
     bool no_safety, data_uri_output, private_inputs, say_aborted;
     int dtype, log_format;
     bool log_format_given;
@@ -73,6 +73,8 @@ static bool serve(const struct serve_settings *settings, const struct data_folde
         .creates_per_minute = (int)settings->creates,
         .requests_per_minute = (int)settings->requests,
         .queue_limit = (int)settings->queue,
+        .free_bytes = (uint64_t)settings->free_space * 1000000,
+        .metrics_listen = settings->metrics,
     };
     const char *colon = strrchr(settings->listen, ':');
     struct listener listener = {settings->tls_certificate ? "https" : "http", settings->listen,
@@ -91,8 +93,13 @@ static bool serve(const struct serve_settings *settings, const struct data_folde
 }
 
 int command_serve(int argc, char **argv) {
-    struct serve_settings settings = {
-        .listen = "127.0.0.1:8080", .model = default_model(), .workers = 1, .wait = 60, .file_lifetime = 86400, .queue = 10000};
+    struct serve_settings settings = {.listen = "127.0.0.1:8080",
+                                      .model = default_model(),
+                                      .workers = 1,
+                                      .wait = 60,
+                                      .file_lifetime = 86400,
+                                      .queue = 10000,
+                                      .free_space = 200};
     const struct option_row rows[] = {
         {"listen", 'l', OPTION_TEXT, "HOST:PORT", "where to listen (default 127.0.0.1:8080; port 0: any free one)", &settings.listen, 0, 0,
          NULL},
@@ -122,6 +129,10 @@ int command_serve(int argc, char **argv) {
         {"requests-per-minute", 0, OPTION_INTEGER, "N", "limit of each token (default 0: none)", &settings.requests, 0, 1e9, NULL},
         {"queue", 0, OPTION_INTEGER, "N", "most waiting predictions of each token (default 10000; 0: no limit)", &settings.queue, 0, 1e9,
          NULL},
+        {"free-space", 0, OPTION_INTEGER, "MB", "with less left on the disk take nothing new (default 200; 0: go on)", &settings.free_space,
+         0, 1e9, NULL},
+        {"metrics-listen", 0, OPTION_TEXT, "HOST:PORT", "answer /metrics and probes here too, without a token, to whoever can reach it",
+         &settings.metrics, 0, 0, NULL},
         {"data-uri-output", 0, OPTION_FLAG, NULL, "outputs as data: URIs instead of http URLs", &settings.data_uri_output, 0, 0, NULL},
         {"say-aborted", 0, OPTION_FLAG, NULL, "call predictions \"aborted\" whose deadline came before their start", &settings.say_aborted,
          0, 0, NULL},

@@ -104,6 +104,7 @@ static json_t *answers_of(const struct route *route) {
     snprintf(key, sizeof key, "%u", route->success);
     set(answers, key, success_of(route));
     add_problem(answers, 400, "Malformed request");
+    if (route->access == ACCESS_LOCAL) add_problem(answers, 401, "Asked from another machine without a token");
     if (route->access == ACCESS_TOKEN) {
         add_problem(answers, 401, "The token is missing or wrong");
         add_problem(answers, 403, "Refused to a web page of another origin");

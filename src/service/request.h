@@ -40,6 +40,7 @@ struct request {
     char *parameters[REQUEST_PARAMETERS_MAX]; /* of the route's pattern, decoded; in `text` */
     char base[512];                           /* scheme://host[:port][/prefix], no '/' at the end */
     char owner[64];                           /* the token's name */
+    bool metrics_only;                        /* came in at the operators' door */
     bool has_owner;                           /* false: no tokens configured, sees everything */
 
     struct buffer body;

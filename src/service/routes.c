@@ -66,6 +66,8 @@ const struct route routes[] = {
      NULL},
     {"GET", "/health-check", ACCESS_ANYONE, BODY_NONE, route_health_check, "health.check", "health", "The same in Cog's words", 200,
      "HealthCheck", NULL, NULL},
+    {"GET", "/metrics", ACCESS_LOCAL, BODY_NONE, route_metrics, "metrics.get", "health",
+     "Figures for Prometheus; without a token only from the same machine", 200, "text/plain", NULL, NULL},
     {"GET", "/openapi.json", ACCESS_ANYONE, BODY_NONE, route_openapi, "openapi.get", "health", "This document", 200, "Anything", NULL,
      NULL},
 };
@@ -74,6 +76,10 @@ const size_t routes_count = sizeof routes / sizeof routes[0];
 /* Not in the document: the web page and its files. */
 static const struct route page_route = {"GET",          "/", ACCESS_ANYONE, BODY_NONE, route_page, "page", "page",
                                         "The web page", 200, "text/html",   NULL,      NULL};
+
+bool route_is_for_operators(const struct route *route) {
+    return route->handler == route_metrics || route->handler == route_health || route->handler == route_ready;
+}
 
 enum { SEGMENTS_MAX = 8 };
 

@@ -5,7 +5,7 @@
 
 #include "service/request.h"
 
-enum route_access { ACCESS_TOKEN, ACCESS_ANYONE };
+enum route_access { ACCESS_TOKEN, ACCESS_ANYONE, ACCESS_LOCAL /* without a token from this machine */ };
 enum route_body { BODY_NONE, BODY_JSON, BODY_UPLOAD };
 
 struct route {
@@ -25,6 +25,9 @@ struct route {
 extern const struct route routes[];
 extern const size_t routes_count;
 
+/* Does --metrics-listen answer it? */
+bool route_is_for_operators(const struct route *route);
+
 enum route_match { ROUTE_FOUND, ROUTE_NOWHERE, ROUTE_OTHER_METHOD, ROUTE_MALFORMED };
 /* Fill in path, query, route and parameters from target and method. allow: methods of the path when
  * it is another one. */
@@ -37,7 +40,7 @@ request_step route_model_list, route_model_get, route_version_list, route_versio
 request_step route_file_create, route_file_list, route_file_get, route_file_delete, route_file_download;
 request_step route_output, route_stream, route_output_thumbnail, route_file_thumbnail;
 request_step route_account, route_hardware, route_empty_page, route_webhook_secret;
-request_step route_health, route_ready, route_health_check, route_openapi;
+request_step route_health, route_ready, route_health_check, route_metrics, route_openapi;
 request_step route_page;
 
 /* The page's files: found by exact path when no row of the table matches. */

@@ -4,6 +4,7 @@
 #include "service/auth.h"
 #include "service/cursor.h"
 #include "service/routes.h"
+#include "service/space.h"
 #include "service/upload.h"
 #include "service/webhook_sign.h"
 #include "service/webhooks.h"
@@ -46,6 +47,7 @@ static bool answer_no_file(struct request *request, const struct error *error) {
 }
 
 bool route_file_create(struct request *request) {
+    if (!space_allows(request)) return true;
     struct stored_file file = {0};
     struct error error;
     int lifetime = request->service->options->file_seconds;

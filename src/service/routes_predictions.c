@@ -11,6 +11,7 @@
 #include "service/prediction_json.h"
 #include "service/preference.h"
 #include "service/routes.h"
+#include "service/space.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -171,7 +172,7 @@ static bool check_and_store(struct request *request, const struct create_body *c
         answer_error(request, &error);
     } else if (count > 0) {
         answer_problem_json(request, 422, problems_json(problems, count));
-    } else if (!fits_in_line(request)) {
+    } else if (!space_allows(request) || !fits_in_line(request)) {
         answered = true;
     } else if (!input_files_hold(request, known, &key, &error)) {
         if (error.code == ERROR_ARGUMENT) {

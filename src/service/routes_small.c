@@ -2,8 +2,10 @@
 #include "base/memory.h"
 #include "base/time.h"
 #include "service/gzip.h"
+#include "service/metrics.h"
 #include "service/openapi.h"
 #include "service/routes.h"
+#include "service/space.h"
 #include "service/webhooks.h"
 
 #include <string.h>
@@ -32,8 +34,10 @@ static bool store_answers(struct request *request, size_t *starting, size_t *pro
 
 bool route_ready(struct request *request) {
     size_t starting = 0, processing = 0;
+    const struct space space = space_of(request->service->options);
     if (request->service->draining) return answer_problem(request, 503, "Not ready", "The server is about to stop.");
     if (!store_answers(request, &starting, &processing)) return answer_problem(request, 503, "Not ready", "The store does not answer.");
+    if (space_low(&space)) return answer_problem(request, 503, "Not ready", "The disk is almost full.");
     return answer_json(request, 200,
                        json_pack("{s:s,s:I,s:I}", "status", "ok", "starting", (json_int_t)starting, "processing", (json_int_t)processing));
 }
@@ -42,6 +46,19 @@ bool route_health_check(struct request *request) {
     size_t starting = 0, processing = 0;
     const char *status = !store_answers(request, &starting, &processing) ? "UNHEALTHY" : processing > 0 ? "BUSY" : "READY";
     return answer_json(request, 200, json_pack("{s:s,s:{s:s,s:s}}", "status", status, "setup", "status", "succeeded", "logs", ""));
+}
+
+bool route_metrics(struct request *request) {
+    const struct space space = space_of(request->service->options);
+    struct buffer text;
+    struct error error = {.code = ERROR_NONE};
+    buffer_init(&text, (size_t)4 << 20);
+    if (metrics_write(request->service->metrics, request->reader, &space, &text, &error))
+        answer_text(request, 200, "text/plain; version=0.0.4; charset=utf-8", text.data);
+    else
+        answer_error(request, &error);
+    buffer_free(&text);
+    return true;
 }
 
 /* Five times smaller on the wire: the page loads it before its first paint. */

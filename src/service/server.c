@@ -5,6 +5,7 @@
 #include "service/auth.h"
 #include "service/handlers.h"
 #include "service/limits.h"
+#include "service/metrics.h"
 #include "service/origin.h"
 #include "service/request.h"
 #include "service/routes.h"
@@ -44,6 +45,7 @@ struct peer {
 struct server {
     struct service *service;
     struct MHD_Daemon *daemon;
+    bool metrics_only; /* answers probes and /metrics, whoever asks, and nothing else */
     pthread_mutex_t lock;
     struct peer *peers;
 };
@@ -189,7 +191,21 @@ static bool phase_route(struct request *request) {
     case ROUTE_FOUND:
         break;
     }
-    return true;
+    if (!request->metrics_only || route_is_for_operators(request->route)) return true;
+    answer_not_found(request);
+    return false;
+}
+
+/* From this machine itself, and not through a proxy on it. */
+static bool is_local(const struct request *request) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    if (info == NULL || info->client_addr == NULL || request_header(request, "X-Forwarded-For") != NULL ||
+        request_header(request, "Forwarded") != NULL)
+        return false;
+    if (info->client_addr->sa_family == AF_INET)
+        return ntohl(((const struct sockaddr_in *)(const void *)info->client_addr)->sin_addr.s_addr) >> 24 == 127;
+    return info->client_addr->sa_family == AF_INET6 &&
+           IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)info->client_addr)->sin6_addr);
 }
 
 /* Without tokens, whoever can reach us may do everything, so web pages of others must not: neither by
@@ -207,7 +223,8 @@ static bool foreign_page(const struct request *request) {
 }
 
 static bool phase_auth(struct request *request) {
-    if (request->route->access == ACCESS_ANYONE) return true;
+    if (request->route->access == ACCESS_ANYONE || request->metrics_only) return true;
+    if (request->route->access == ACCESS_LOCAL && is_local(request) && !foreign_page(request)) return true;
     const char *sentence = "You did not pass an authentication token";
     switch (auth_check(request->service->auth, request_header(request, "Authorization"), request->owner)) {
     case AUTH_FINE:
@@ -269,7 +286,7 @@ static void caller_of(const struct request *request, char caller[72]) {
 static bool phase_rate(struct request *request) {
     char caller[72], detail[96];
     enum limit_kind kind = request->route->body == BODY_JSON ? LIMIT_CREATES : LIMIT_REQUESTS;
-    if (request->service->limits == NULL || request->route->access == ACCESS_ANYONE) return true;
+    if (request->service->limits == NULL || request->route->access != ACCESS_TOKEN) return true;
     caller_of(request, caller);
     struct limit_answer answer = limits_take(request->service->limits, kind, caller, time_monotonic());
     request->rate_remaining = answer.remaining;
@@ -380,7 +397,9 @@ static enum MHD_Result body_end(struct request *request) {
 
 static void *on_target(void *argument, const char *target, struct MHD_Connection *connection) {
     struct server *server = argument;
-    return request_create(server->service, connection, target);
+    struct request *request = request_create(server->service, connection, target);
+    if (request != NULL) request->metrics_only = server->metrics_only;
+    return request;
 }
 
 static enum MHD_Result on_request(void *argument, struct MHD_Connection *connection, const char *url, const char *method,
@@ -411,6 +430,7 @@ static void on_completed(void *argument, struct MHD_Connection *connection, void
     struct request *request = *context;
     peer_state(connection, PEER_IDLE);
     if (request == NULL) return;
+    metrics_request(request->service->metrics, request->route, request->status, (double)(time_monotonic() - request->begun) / 1e6);
     double milliseconds = (double)(time_monotonic() - request->begun) / 1000;
     const char *pattern = request->route == NULL ? "(no route)" : request->route->pattern;
     bool named = request->prediction[0] != 0;
@@ -448,7 +468,7 @@ static unsigned connection_limit(void) {
     return usable > CONNECTIONS_MAX ? CONNECTIONS_MAX : (unsigned)usable;
 }
 
-bool server_start(struct service *service, int listener, const char *certificate, const char *key, struct server **out,
+bool server_start(struct service *service, int listener, bool metrics_only, const char *certificate, const char *key, struct server **out,
                   struct error *error) {
     struct server *server = memory_zero(sizeof *server);
     if (server == NULL) {
@@ -456,6 +476,7 @@ bool server_start(struct service *service, int listener, const char *certificate
         return error_set(error, ERROR_MEMORY, "out of memory");
     }
     server->service = service;
+    server->metrics_only = metrics_only;
     pthread_mutex_init(&server->lock, NULL);
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)certificate},
@@ -465,12 +486,13 @@ bool server_start(struct service *service, int listener, const char *certificate
         flags |= MHD_USE_TLS;
     else
         tls[0].option = MHD_OPTION_END;
-    server->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_message, server, MHD_OPTION_LISTEN_SOCKET, listener,
-        MHD_OPTION_URI_LOG_CALLBACK, on_target, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION,
-        on_connection, server, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_MEMORY_INCREMENT,
-        (size_t)CONNECTION_INCREMENT, MHD_OPTION_CONNECTION_LIMIT, connection_limit(), MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)IDLE_SECONDS, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)POLLING_THREADS, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+    server->daemon =
+        MHD_start_daemon(flags, 0, NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_message, server, MHD_OPTION_LISTEN_SOCKET,
+                         listener, MHD_OPTION_URI_LOG_CALLBACK, on_target, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
+                         MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+                         MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)CONNECTION_INCREMENT, MHD_OPTION_CONNECTION_LIMIT,
+                         connection_limit(), MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_THREAD_POOL_SIZE,
+                         metrics_only ? 0u : (unsigned)POLLING_THREADS, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
     if (server->daemon == NULL) {
         close(listener);
         pthread_mutex_destroy(&server->lock);

@@ -6,9 +6,10 @@
 
 struct server;
 
-/* Takes over the listening socket. certificate, key: PEM text for https, or both NULL. */
-bool server_start(struct service *service, int listener, const char *certificate, const char *key, struct server **server,
-                  struct error *error);
+/* Takes over the listening socket. certificate, key: PEM text for https, or both NULL. metrics_only: for operators,
+ * without tokens: probes and figures. */
+bool server_start(struct service *service, int listener, bool metrics_only, const char *certificate, const char *key,
+                  struct server **server, struct error *error);
 /* Accept nothing more. */
 void server_quiesce(struct server *server);
 void server_stop(struct server *server);

@@ -8,6 +8,7 @@
 #include "service/hub.h"
 #include "service/limits.h"
 #include "service/line.h"
+#include "service/metrics.h"
 #include "service/origin.h"
 #include "service/server.h"
 #include "service/thumbnails.h"
@@ -24,9 +25,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4096, TICK = 200000, EXPIRE_PERIOD = 2000000, RETENTION_PERIOD = 10000000, RETENTION_ROWS = 200, LAST_ANSWERS = 2000000 };
+enum {
+    BACKLOG = 4096,
+    TICK = 200000,
+    EXPIRE_PERIOD = 2000000,
+    RETENTION_PERIOD = 10000000,
+    RETENTION_ROWS = 200,
+    LAST_ANSWERS = 2000000,
+    TIDY_PERIOD = 60000000
+};
 /* A day: so long nobody takes from writing a blob to telling of it. */
-static const int64_t sweep_period = (int64_t)24 * 3600 * 1000000;
+static const int64_t sweep_period = (int64_t)24 * 3600 * 1000000, measure_period = (int64_t)3600 * 1000000;
 
 /* ---- the listening socket ---- */
 
@@ -55,25 +64,41 @@ static int bound_port(int listener) {
     return value;
 }
 
-static bool open_listener(struct service *service, int *listener, int *port, struct error *error) {
-    char host[256], service_name[8];
+static bool open_listener(const char *where, char host[256], int *listener, int *port, struct error *error) {
+    char name[8];
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *addresses;
-    if (!listen_parse(service->options->listen, host, sizeof host, service_name, sizeof service_name))
-        return error_set(error, ERROR_ARGUMENT, "the address to listen on must look like 127.0.0.1:8080 or [::1]:8080, not \"%s\"",
-                         service->options->listen);
-    service->loopback = listen_is_loopback(host);
-    int failed = getaddrinfo(host[0] == 0 || strcmp(host, "*") == 0 ? NULL : host, service_name, &hints, &addresses);
-    if (failed != 0) return error_set(error, ERROR_ARGUMENT, "cannot listen on %s: %s", service->options->listen, gai_strerror(failed));
     *listener = -1;
+    if (!listen_parse(where, host, 256, name, sizeof name))
+        return error_set(error, ERROR_ARGUMENT, "the address to listen on must look like 127.0.0.1:8080 or [::1]:8080, not \"%s\"", where);
+    int failed = getaddrinfo(host[0] == 0 || strcmp(host, "*") == 0 ? NULL : host, name, &hints, &addresses);
+    if (failed != 0) return error_set(error, ERROR_ARGUMENT, "cannot listen on %s: %s", where, gai_strerror(failed));
     for (struct addrinfo *address = addresses; address != NULL && *listener < 0; address = address->ai_next) *listener = listen_on(address);
     int reason = errno;
     freeaddrinfo(addresses);
-    if (*listener < 0) return error_set(error, ERROR_IO, "cannot listen on %s: %s", service->options->listen, strerror(reason));
+    if (*listener < 0) return error_set(error, ERROR_IO, "cannot listen on %s: %s", where, strerror(reason));
     *port = bound_port(*listener);
+    return true;
+}
+
+static bool open_door(struct service *service, int *listener, int *port, struct error *error) {
+    char host[256];
+    if (!open_listener(service->options->listen, host, listener, port, error)) return false;
+    service->loopback = listen_is_loopback(host);
     const char *name = host[0] == 0 || strcmp(host, "*") == 0 || strcmp(host, "0.0.0.0") == 0 ? "127.0.0.1"
                        : strcmp(host, "::") == 0                                              ? "::1"
                                                                                               : host;
     snprintf(service->bound, sizeof service->bound, strchr(name, ':') != NULL ? "[%s]:%d" : "%s:%d", name, *port);
+    return true;
+}
+
+/* Plain http, for whoever can reach the address: an operator's network. */
+static bool open_operators_door(struct service *service, struct server **server, struct error *error) {
+    char host[256];
+    int listener, port;
+    if (service->options->metrics_listen == NULL) return true;
+    if (!open_listener(service->options->metrics_listen, host, &listener, &port, error)) return false;
+    if (!server_start(service, listener, true, NULL, NULL, server, error)) return false;
+    log_info("metrics at port %d", port);
     return true;
 }
 
@@ -108,12 +133,35 @@ static bool is_over(struct service *service, const volatile sig_atomic_t *stop, 
     return now >= *end;
 }
 
-static void upkeep(struct service *service, struct server *server, volatile sig_atomic_t *stop) {
-    int64_t reap = 0, expire = 0, retain = 0, sweep = 0, end = 0;
+struct total {
+    size_t count;
+    uint64_t bytes;
+};
+
+static bool add_blob(void *user, const char *name, uint64_t size, int64_t modified) {
+    struct total *total = user;
+    (void)name, (void)modified;
+    total->count++;
+    total->bytes += size;
+    return true;
+}
+
+static void measure_blobs(struct service *service) {
+    struct total total = {0};
+    struct error error;
+    if (blobs_each(service->blobs, add_blob, &total, &error))
+        metrics_blobs(service->metrics, total.count, total.bytes);
+    else
+        log_warning("counting pictures: %s", error.message);
+}
+
+static void upkeep(struct service *service, struct server *server, struct server *metrics, volatile sig_atomic_t *stop) {
+    int64_t reap = 0, expire = 0, retain = 0, sweep = 0, measure = 0, tidy = 0, end = 0;
     struct error error;
     for (int64_t now = time_monotonic(); !is_over(service, stop, now, &end); now = time_monotonic()) {
         if (now >= reap) {
             server_reap(server);
+            if (metrics != NULL) server_reap(metrics);
             reap = now + 1000000;
         }
         if (now >= expire) {
@@ -130,11 +178,26 @@ static void upkeep(struct service *service, struct server *server, volatile sig_
                 log_error("looking for what a crash left: %s", error.message);
             sweep = now + sweep_period;
         }
+        if (now >= measure) {
+            measure_blobs(service);
+            measure = now + measure_period;
+        }
+        if (now >= tidy) {
+            if (!store_tidy(service->writer, &error)) log_warning("giving space back: %s", error.message);
+            tidy = now + TIDY_PERIOD;
+        }
         time_sleep(TICK);
     }
 }
 
 /* ---- start and stop ---- */
+
+static bool open_metrics(struct service *service, struct error *error) {
+    int64_t last;
+    if (!store_last_event(service->writer, &last, error)) return false;
+    service->metrics = metrics_create(last);
+    return service->metrics != NULL || error_set(error, ERROR_MEMORY, "out of memory");
+}
 
 static bool open_stores(struct service *service, struct error *error) {
     const struct service_options *options = service->options;
@@ -146,7 +209,8 @@ static bool open_stores(struct service *service, struct error *error) {
         return error_set(error, ERROR_MEMORY, "out of memory");
     service->thumbnails = thumbnails_create();
     if (service->thumbnails == NULL) return error_set(error, ERROR_MEMORY, "out of memory");
-    return store_open(options->store_url, &service->writer, error) && blobs_open(options->blobs_url, &service->blobs, error) &&
+    return store_open(options->store_url, &service->writer, error) && open_metrics(service, error) &&
+           blobs_open(options->blobs_url, &service->blobs, error) &&
            auth_create(options->store_url, service->loopback, &service->auth, error) &&
            handlers_start(service, &service->handlers, error) && hub_start(service, &service->hub, error) &&
            webhooks_start(service, &service->webhooks, error);
@@ -168,7 +232,7 @@ static bool start_server(struct service *service, int listener, struct server **
         fine = fine && read_pem(options->tls_certificate, &certificate, error) && read_pem(options->tls_key, &key, error);
     }
     if (fine)
-        fine = server_start(service, listener, certificate, key, server, error);
+        fine = server_start(service, listener, false, certificate, key, server, error);
     else
         close(listener);
     if (key != NULL) sodium_memzero(key, strlen(key));
@@ -181,6 +245,7 @@ static void close_stores(struct service *service) {
     auth_free(service->auth);
     limits_free(service->limits);
     lines_free(service->lines);
+    metrics_free(service->metrics);
     thumbnails_free(service->thumbnails);
     hub_free(service->hub);
     if (service->blobs != NULL) blobs_close(service->blobs);
@@ -190,24 +255,26 @@ static void close_stores(struct service *service) {
 bool service_run(const struct service_options *options, volatile sig_atomic_t *stop, void (*ready)(void *user, int port), void *user,
                  struct error *error) {
     struct service service = {.options = options, .scheme = options->tls_certificate == NULL ? "http" : "https"};
-    struct server *server = NULL;
+    struct server *server = NULL, *metrics = NULL;
     int listener = -1, port = 0;
     if (sodium_init() < 0) return error_set(error, ERROR_INTERNAL, "libsodium could not be started");
     curl_global_init(CURL_GLOBAL_DEFAULT);
     signal(SIGPIPE, SIG_IGN);
-    bool fine = open_listener(&service, &listener, &port, error) && open_stores(&service, error);
+    bool fine = open_door(&service, &listener, &port, error) && open_stores(&service, error);
     if (!fine && listener >= 0) close(listener);
-    fine = fine && start_server(&service, listener, &server, error);
+    fine = fine && start_server(&service, listener, &server, error) && open_operators_door(&service, &metrics, error);
     if (fine) {
         if (ready != NULL) ready(user, port);
-        upkeep(&service, server, stop);
-        server_quiesce(server);
+        upkeep(&service, server, metrics, stop);
     }
+    if (server != NULL) server_quiesce(server);
+    if (metrics != NULL) server_quiesce(metrics);
     /* Order: no new work, every waiting connection woken, handlers finish, answers leave, connections close. */
     hub_stop(service.hub);
     handlers_stop(service.handlers);
     for (int64_t end = time_monotonic() + LAST_ANSWERS; service.requests > 0 && time_monotonic() < end;) time_sleep(5000);
     server_stop(server);
+    server_stop(metrics);
     handlers_free(service.handlers);
     webhooks_stop(service.webhooks);
     close_stores(&service);

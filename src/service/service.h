@@ -6,6 +6,7 @@
 
 #include <signal.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct service_options {
     const char *listen; /* "127.0.0.1:8080", "[::1]:8080", port 0 = any free */
@@ -25,6 +26,8 @@ struct service_options {
     const char *cors_origins;                    /* comma-separated allow-list, NULL = none */
     const char *tls_certificate, *tls_key;       /* PEM files: serve https; NULL = plain http */
     int creates_per_minute, requests_per_minute; /* for each token (without tokens: address); 0 = no limit */
+    uint64_t free_bytes;                         /* with less left on the disk nothing new is taken; 0 = no floor */
+    const char *metrics_listen;                  /* where /metrics, /healthz and /readyz are answered without a token too, or NULL */
     int queue_limit;                             /* most waiting predictions of each token; 0 = no limit */
 };
 

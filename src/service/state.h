@@ -35,6 +35,7 @@ struct service {
     struct webhooks *webhooks;
     struct limits *limits; /* NULL: none are configured */
     struct lines *lines;   /* NULL: no limit */
+    struct metrics *metrics;
     struct thumbnails *thumbnails;
     char bound[300];    /* host:port that we listen on, for clients that send no Host */
     const char *scheme; /* that we speak ourselves: "http" or "https" */

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "base/time.h"
 #include "predict/trace.h"
+#include "service/metrics.h"
 #include "service/prediction_json.h"
 #include "service/webhook_sign.h"
 
@@ -196,6 +197,7 @@ static void finish(struct webhooks *webhooks, struct delivery *delivery, long st
     bool again = !delivered && !redirected && webhook->event == WEBHOOK_COMPLETED && webhook->tries + 1 < TRIES_MAX;
     bool stored;
     log_of(webhook);
+    metrics_delivery(webhooks->service->metrics, delivered ? DELIVERY_DONE : again ? DELIVERY_AGAIN : DELIVERY_GIVEN_UP);
     if (!delivered)
         log_info("webhook %s of prediction %s: %s (status %ld)%s", webhook->id, webhook->prediction, trouble == NULL ? "refused" : trouble,
                  status, again ? ", will be tried again" : ", given up");

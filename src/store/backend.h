@@ -20,6 +20,9 @@ struct store {
 /* The wish's models as a JSON array, NULL for any; ERROR_ARGUMENT for a wish that can't be. */
 bool wish_models(const struct store_wish *wish, json_t **models, struct error *error);
 
+/* From a row's times, whatever the clocks said. */
+struct ended ended_of(int64_t sequence, enum prediction_status status, int64_t created, int64_t started, int64_t completed, double ran);
+
 /* ERROR_ARGUMENT for a token's priority that can't be. */
 bool priority_fits(int priority, struct error *error);
 

@@ -35,10 +35,10 @@ bool blob_read(struct blobs *blobs, const char *name, size_t maximum, char **dat
 bool blob_delete(struct blobs *blobs, const char *name, struct error *error); /* a missing one is fine */
 bool blob_name_valid(const char *name);
 
-/* Visit every blob, in no order, with the time of its writing (wall; S3's clock); one that is being written is
+/* Visit every blob, in no order, with its bytes and the time of its writing (wall; S3's clock); one that is being written is
  * none yet. In S3 also aborts uploads that a crash left half done a day ago. visit returns false to stop. False on failure, not when
  * stopped. */
-typedef bool blob_visit(void *user, const char *name, int64_t modified);
+typedef bool blob_visit(void *user, const char *name, uint64_t size, int64_t modified);
 bool blobs_each(struct blobs *blobs, blob_visit *visit, void *user, struct error *error);
 
 #endif

@@ -195,7 +195,7 @@ static bool visit_inner(int folder, const char *path, blob_visit *visit, void *u
     for (const char *name; *going && (name = next_name(listing, 0));) {
         struct stat status;
         if (fstatat(dirfd(listing), name, &status, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(status.st_mode)) continue;
-        *going = visit(user, name, (int64_t)status.st_mtim.tv_sec * 1000000 + status.st_mtim.tv_nsec / 1000);
+        *going = visit(user, name, (uint64_t)status.st_size, (int64_t)status.st_mtim.tv_sec * 1000000 + status.st_mtim.tv_nsec / 1000);
     }
     closedir(listing);
     return true;

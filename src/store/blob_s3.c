@@ -131,6 +131,7 @@ static bool s3_remove(struct blobs *blobs, const char *name, struct error *error
 
 struct listed {
     char name[BLOB_NAME_SIZE];
+    uint64_t size;
     int64_t modified;
 };
 
@@ -167,6 +168,7 @@ static bool on_listed(void *user, const char *path, const char *text) {
     if (strcmp(path, "Contents/Key") == 0 && strncmp(text, page->prefix, prefix) == 0 && strlen(text + prefix) < BLOB_NAME_SIZE)
         snprintf(page->now.name, sizeof page->now.name, "%s", text + prefix);
     if (strcmp(path, "Contents/LastModified") == 0 && !time_parse(text, &page->now.modified)) page->now.modified = 0;
+    if (strcmp(path, "Contents/Size") == 0) page->now.size = strtoull(text, NULL, 10);
     if (strcmp(path, "IsTruncated") == 0) page->more = strcmp(text, "true") == 0;
     if (strcmp(path, "NextContinuationToken") == 0) {
         if (strlen(text) >= sizeof page->next) return false;
@@ -205,7 +207,8 @@ static bool s3_each(struct blobs *blobs, blob_visit *visit, void *user, struct e
     for (int pages = 0; ok && going; pages++) {
         struct page page;
         ok = read_page(s3, token, 1000, &page, error);
-        for (size_t i = 0; ok && going && i < page.count; i++) going = visit(user, page.objects[i].name, page.objects[i].modified);
+        for (size_t i = 0; ok && going && i < page.count; i++)
+            going = visit(user, page.objects[i].name, page.objects[i].size, page.objects[i].modified);
         memory_free(page.objects);
         if (!ok || !page.more) break;
         if (!page.next[0] || strcmp(page.next, token) == 0 || pages >= PAGES_MAX)

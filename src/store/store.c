@@ -40,6 +40,17 @@ bool wish_models(const struct store_wish *wish, json_t **models, struct error *e
     return error_set(error, ERROR_MEMORY, "out of memory");
 }
 
+static double seconds_between(int64_t from, int64_t to) { return to > from ? (double)(to - from) / 1e6 : 0; }
+
+struct ended ended_of(int64_t sequence, enum prediction_status status, int64_t created, int64_t started, int64_t completed, double ran) {
+    return (struct ended){.sequence = sequence,
+                          .status = status,
+                          .started = started != 0,
+                          .waited = seconds_between(created, started),
+                          .ran = ran,
+                          .total = seconds_between(created, completed)};
+}
+
 bool priority_fits(int priority, struct error *error) {
     return (priority >= -PRIORITY_MAX && priority <= PRIORITY_MAX) ||
            error_set(error, ERROR_ARGUMENT, "a priority is a whole number from %d to %d", -PRIORITY_MAX, PRIORITY_MAX);

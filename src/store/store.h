@@ -97,6 +97,32 @@ bool store_queue(struct store *store, const char *id, size_t *starting, size_t *
 /* How many of the owner's are starting, counted up to `limit`. */
 bool store_waiting(struct store *store, const char *owner, size_t limit, size_t *count, struct error *error);
 
+/* ---- figures ---- */
+
+struct store_census {
+    size_t starting, processing;
+    double oldest_seconds;             /* how long the oldest starting one has waited; 0: there is none */
+    size_t workers;                    /* that store_worker() told of, or that hold a lease */
+    int64_t claims;                    /* ever; a few less where several databases' clients claimed at the same instant */
+    size_t webhooks, webhooks_failing; /* in the outbox; of these, tried and refused before */
+    size_t files;
+    int64_t file_bytes;
+};
+bool store_census(struct store *store, struct store_census *census, struct error *error);
+
+/* How one came to its end, in seconds. */
+struct ended {
+    int64_t sequence; /* of the event that told it */
+    enum prediction_status status;
+    bool started;
+    double waited, ran, total; /* to its start, in its last attempt, from creation to end */
+};
+/* Those whose end was told after event `sequence`, in order. *ended: memory_free(). */
+bool store_ended(struct store *store, int64_t sequence, size_t limit, struct ended **ended, size_t *count, struct error *error);
+
+/* A worker of this name is there, and will say so again before `seconds` are over; 0: it goes. */
+bool store_worker(struct store *store, const char *name, int seconds, struct error *error);
+
 /* ---- events: what streams replay ---- */
 
 enum event_kind { EVENT_START, EVENT_OUTPUT, EVENT_LOGS, EVENT_PREVIEW, EVENT_DONE };
@@ -185,6 +211,10 @@ bool store_setting(struct store *store, const char *name, const char *fallback, 
  * their expiry; *blobs: names now unreferenced, to be deleted by the caller (NULL-terminated, each and
  * the array memory_free()). At most `limit` rows a call; *count: rows changed. */
 bool store_expire_data(struct store *store, int64_t before, size_t limit, char ***blobs, size_t *count, struct error *error);
+
+/* Give space that retention freed back to the disk, and empty the log, in portions that nobody waits long for.
+ * Called now and then by any process. */
+bool store_tidy(struct store *store, struct error *error);
 
 /* Does anything refer to this blob: an input, an output, a running preview, a file? */
 bool store_blob_used(struct store *store, const char *blob, bool *used, struct error *error);

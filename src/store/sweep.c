@@ -9,9 +9,10 @@ struct sweep {
     bool failed;
 };
 
-static bool sweep_one(void *user, const char *name, int64_t modified) {
+static bool sweep_one(void *user, const char *name, uint64_t size, int64_t modified) {
     struct sweep *sweep = user;
     bool used = true;
+    (void)size;
     if (modified >= sweep->before) return true;
     sweep->failed = !store_blob_used(sweep->store, name, &used, sweep->error) || (!used && !blob_delete(sweep->blobs, name, sweep->error));
     if (!sweep->failed && !used) sweep->deleted++;

@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { FINISH_AGAIN_MICROSECONDS = 500000, TROUBLE_MICROSECONDS = 1000000 };
+enum { FINISH_AGAIN_MICROSECONDS = 500000, TROUBLE_MICROSECONDS = 1000000, ROOM_AGAIN_MICROSECONDS = 500000 };
 
 struct attempt {
     const struct worker *worker;
@@ -117,12 +117,24 @@ static inpaint_result *paint(struct attempt *attempt, const struct image *image,
 
 /* ---- after: pictures become blobs ---- */
 
+/* A full disk may have room in a moment: what was painted is worth waiting for, until it is canceled or lost. */
+static bool put_picture(struct attempt *attempt, const struct buffer *png, char name[101], struct error *error) {
+    bool told = false;
+    for (;;) {
+        if (blob_put(attempt->worker->blobs, ".png", png->data, png->length, name, error)) return true;
+        if (error->code != ERROR_FULL || !is_going(attempt)) return false;
+        if (!told) log_warning("prediction %s waits for room on the disk: %s", attempt->lease->id, error->message);
+        told = true;
+        time_sleep(ROOM_AGAIN_MICROSECONDS);
+    }
+}
+
 static bool keep_picture(struct attempt *attempt, const inpaint_picture *picture, struct error *error) {
     struct image image = {.width = (size_t)picture->width, .height = (size_t)picture->height, .mode = IMAGE_RGB, .pixels = picture->pixels};
     struct buffer png;
     char name[101];
     buffer_init(&png, image.width * image.height * 4 + ((size_t)1 << 20)); /* more than any PNG of these pixels */
-    bool ok = image_encode_png(&image, NULL, &png, error) && blob_put(attempt->worker->blobs, ".png", png.data, png.length, name, error);
+    bool ok = image_encode_png(&image, NULL, &png, error) && put_picture(attempt, &png, name, error);
     buffer_free(&png);
     if (!ok) return error_context(error, "The picture was painted but can't be stored");
     if (json_array_append_new(attempt->output, json_string(name)) == 0) return true;

@@ -13,7 +13,9 @@
 
 enum {
     IDLE_MILLISECONDS = 1000, /* how often one looks for leases that ran out: nothing wakes for these */
-    TROUBLE_MICROSECONDS = 1000000
+    TROUBLE_MICROSECONDS = 1000000,
+    PRESENCE_SECONDS = 60, /* it is taken for gone when it has not said for so long that it is there */
+    PRESENCE_MICROSECONDS = 20000000
 };
 
 /* "host-process-random": unguessable is not needed, unique is. */
@@ -67,11 +69,24 @@ static bool serve_one(const struct worker *worker, const char *name) {
     return true;
 }
 
+/* For those who count workers; whoever holds a lease is seen anyway. */
+static void tell_presence(const struct worker *worker, const char *name, int64_t *next) {
+    struct error error = {.code = ERROR_NONE};
+    int64_t now = time_monotonic();
+    if (now < *next) return;
+    if (!store_worker(worker->store, name, PRESENCE_SECONDS, &error)) log_debug("can't tell that I am here: %s", error.message);
+    *next = now + PRESENCE_MICROSECONDS;
+}
+
 static void serve(const struct worker *worker, const char *name) {
     uint32_t seen = 0;
+    int64_t next = 0;
     log_info("worker %s is ready", name);
-    while (!*worker->stop)
+    while (!*worker->stop) {
+        tell_presence(worker, name, &next);
         if (!serve_one(worker, name) && !*worker->stop) store_wait(worker->store, &seen, IDLE_MILLISECONDS);
+    }
+    store_worker(worker->store, name, 0, NULL);
     log_info("worker %s stops", name);
 }
 

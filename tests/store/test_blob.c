@@ -44,7 +44,8 @@ static size_t count_files(const char *folder) {
     return count;
 }
 
-static bool on_counted(void *user, const char *name, int64_t modified) {
+static bool on_counted(void *user, const char *name, uint64_t size, int64_t modified) {
+    (void)size;
     (void)name, (void)modified;
     ++*(size_t *)user;
     return true;
@@ -273,7 +274,8 @@ struct visited {
     char names[8][101];
 };
 
-static bool on_visit(void *user, const char *name, int64_t modified) {
+static bool on_visit(void *user, const char *name, uint64_t size, int64_t modified) {
+    (void)size;
     struct visited *visited = user;
     assert_true(modified <= time_wall() && modified > time_wall() - 60000000);
     assert_true(visited->count < 8);

@@ -157,7 +157,8 @@ static void test_big(void **state) {
     blobs_close(blobs);
 }
 
-static bool on_counted(void *user, const char *name, int64_t modified) {
+static bool on_counted(void *user, const char *name, uint64_t size, int64_t modified) {
+    (void)size;
     (void)name, (void)modified;
     ++*(size_t *)user;
     return true;

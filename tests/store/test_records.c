@@ -397,6 +397,75 @@ static void test_settings(void **state) {
     store_close(other);
 }
 
+/* ---- figures ---- */
+
+static void test_census(void **state) {
+    struct store *store = ((struct fixture *)*state)->store;
+    struct store_census census;
+    prediction_id ids[3];
+    struct webhook *webhooks;
+    size_t count;
+    ASSERT_OK(store_census(store, &census, error));
+    assert_true(census.starting == 0 && census.processing == 0 && census.oldest_seconds == 0 && census.workers == 0 && census.claims == 0 &&
+                census.webhooks == 0 && census.webhooks_failing == 0 && census.files == 0 && census.file_bytes == 0);
+    for (size_t i = 0; i < 3; i++) {
+        struct prediction prediction = make_prediction();
+        prediction.created -= (int64_t)(3 - i) * 100000000; /* 300, 200, 100 seconds ago */
+        prediction.webhook = memory_string("https://example.org/hook");
+        prediction.webhook_events = WEBHOOK_ALL;
+        create_prediction(store, &prediction, ids[i]);
+        prediction_free(&prediction);
+    }
+    ASSERT_OK(store_worker(store, "one", 60, error));
+    ASSERT_OK(store_worker(store, "one", 60, error));
+    ASSERT_OK(store_worker(store, "two", 60, error));
+    claim_this(store, ids[0], 60); /* by "worker" */
+    store_file(store, "f1", "alice", "a.bin", time_wall(), 0);
+    ASSERT_OK(store_census(store, &census, error));
+    assert_true(census.starting == 2 && census.processing == 1 && census.workers == 3 && census.claims == 1 && census.webhooks == 1);
+    assert_true(census.oldest_seconds >= 200 && census.oldest_seconds < 290);
+    assert_int_equal(census.files, 1);
+    assert_true(census.file_bytes > 0);
+    for (int i = 0; i < 2; i++) {
+        ASSERT_OK(store_webhooks_claim(store, 0, 10, &webhooks, &count, error));
+        assert_int_equal(count, 1);
+        webhooks_free(webhooks, count);
+    }
+    ASSERT_OK(store_worker(store, "two", 0, error));
+    ASSERT_OK(store_census(store, &census, error));
+    assert_true(census.webhooks_failing == 1 && census.workers == 2);
+}
+
+static void test_ends_are_told_in_order(void **state) {
+    struct store *store = ((struct fixture *)*state)->store;
+    prediction_id ids[3];
+    struct ended *ended;
+    size_t count;
+    int64_t before;
+    create_plain(store, NULL);
+    struct lease first;
+    assert_true(claim_any(store, "worker", 60, &first));
+    finish_with(store, &first, "a.png");
+    ASSERT_OK(store_last_event(store, &before, error));
+    for (size_t i = 0; i < 3; i++) create_plain(store, ids[i]);
+    struct lease lease = claim_this(store, ids[0], 60);
+    ASSERT_OK(store_cancel(store, ids[2], NULL, NULL, error));
+    finish_with(store, &lease, "b.png"); /* in 1.25 seconds */
+    ASSERT_OK(store_ended(store, before, 10, &ended, &count, error));
+    assert_int_equal(count, 2);
+    assert_true(ended[0].status == PREDICTION_CANCELED && !ended[0].started);
+    assert_true(ended[1].status == PREDICTION_SUCCEEDED && ended[1].started && ended[1].ran == 1.25);
+    assert_true(ended[0].sequence > before && ended[1].sequence > ended[0].sequence && ended[1].total >= ended[1].waited);
+    before = ended[0].sequence;
+    memory_free(ended);
+    ASSERT_OK(store_ended(store, before, 10, &ended, &count, error));
+    assert_int_equal(count, 1);
+    memory_free(ended);
+    ASSERT_OK(store_ended(store, 0, 2, &ended, &count, error));
+    assert_int_equal(count, 2);
+    memory_free(ended);
+}
+
 /* ---- retention ---- */
 
 /* One call, its blobs joined by blanks in alphabetical order. */
@@ -541,6 +610,8 @@ int main(void) {
         RECORD_TEST(test_file_lists),
         RECORD_TEST(test_tokens),
         RECORD_TEST(test_settings),
+        RECORD_TEST(test_census),
+        RECORD_TEST(test_ends_are_told_in_order),
         RECORD_TEST(test_retention),
         RECORD_TEST(test_retention_by_portions),
         RECORD_TEST(test_files_expire),

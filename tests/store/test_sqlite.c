@@ -352,6 +352,52 @@ static void test_a_long_history_stays_quick(void **state) {
     store_close(store);
 }
 
+/* ---- space ---- */
+
+static long file_bytes(const char *folder) {
+    struct stat status;
+    char *path = memory_format("%s/store.db", folder);
+    assert_int_equal(stat(path, &status), 0);
+    memory_free(path);
+    return (long)status.st_size;
+}
+
+/* What retention frees goes back to the disk, of a new file and of one that an earlier version made. */
+static void shrinks(struct place *place) {
+    struct store *store;
+    char **blobs;
+    size_t count;
+    ASSERT_OK(store_open(place->url, &store, error));
+    execute(place->folder,
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400) INSERT INTO predictions (id, owner,"
+            " model, version, input, from_web, created, deadline, webhook_events, data_uri_output, status, completed)"
+            " SELECT printf('q%025d', i), '', 'm', 'v', json_object('image', hex(zeroblob(40000))), 0, i, 0, 0, 0, 4, i FROM n");
+    execute(place->folder, "INSERT INTO events (prediction, created, kind, data) SELECT id, 1, 4, 'canceled' FROM predictions");
+    ASSERT_OK(store_tidy(store, error));
+    long full = file_bytes(place->folder);
+    assert_true(full > 30000000);
+    do {
+        ASSERT_OK(store_expire_data(store, 1000, 200, &blobs, &count, error));
+        memory_free(blobs);
+    } while (count > 0);
+    for (int i = 0; i < 3; i++) ASSERT_OK(store_tidy(store, error));
+    long left = file_bytes(place->folder);
+    if (left > full / 2) fail_msg("%ld bytes of %ld are left", left, full);
+    ASSERT_OK(store_check(store, error));
+    store_close(store);
+}
+
+static void test_a_new_file_shrinks(void **state) { shrinks(*state); }
+
+static void test_an_older_file_shrinks(void **state) {
+    struct place *place = *state;
+    struct store *store;
+    ASSERT_OK(store_open(place->url, &store, error));
+    store_close(store);
+    execute(place->folder, "PRAGMA auto_vacuum = NONE; VACUUM"); /* as version 1 made it */
+    shrinks(place);
+}
+
 #define PLACED(test) cmocka_unit_test_setup_teardown(test, make_place, remove_place)
 
 int main(void) {
@@ -365,6 +411,8 @@ int main(void) {
         PLACED(test_checks_find_what_is_broken),
         cmocka_unit_test_setup_teardown(test_threads_share_a_handle, set_up, tear_down),
         PLACED(test_a_long_history_stays_quick),
+        PLACED(test_a_new_file_shrinks),
+        PLACED(test_an_older_file_shrinks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
