@@ -1,9 +1,11 @@
 // The page before a photo: words, settings, dialogs, ways to open one. What edits it comes with the first photo.
 import { $, $$, make, toast, toastGone, store } from "./dom.js";
 import { say, dress } from "./strings.js";
-import { createForm } from "./form.js";
+import { createForm, ofDocument } from "./form.js";
 import { createPanel, bindTheme, bindDialogs } from "./panel.js";
+import { createSuggest } from "./suggest.js";
 import { samples } from "./samples.js";
+import { openapi } from "./api.js";
 
 dress(document);
 bindTheme();
@@ -16,7 +18,7 @@ function edit() {
   return loading;
 }
 
-const form = createForm($("#form"), () => editor?.settingsChanged());
+const form = createForm($("#form"), createSuggest(), () => editor?.settingsChanged());
 const closePanel = createPanel((tab) => { if (tab !== "settings") edit(); });
 const open = async (file) => { if (file) (await edit()).open(file); };
 
@@ -56,6 +58,7 @@ $("#samples").append(...samples.map((sample) => make("button", { "aria-label": s
 
 form.build();
 document.body.classList.remove("loading");
+openapi().then((document) => form.build(...ofDocument(document)), () => {}); // without it: what the form knows by itself
 
 const named = /^\/p\/(\w+)$/.exec(location.pathname);
 if (named) (await edit()).show(named[1]);

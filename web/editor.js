@@ -8,7 +8,6 @@ import { createTools } from "./canvas/tools.js";
 import { createInput } from "./canvas/input.js";
 import { createUndo, pack, unpack } from "./canvas/undo.js";
 import { openPhoto, decode } from "./canvas/photo.js";
-import { ofDocument } from "./form.js";
 import { createCompare } from "./compare.js";
 import { createResults } from "./results.js";
 import { createPainting } from "./painting.js";
@@ -35,10 +34,11 @@ export async function startEditor(parts) {
     app.input?.brushChanged();
   });
   app.compare = createCompare($("#divider"), stage, app.view);
-  app.undoing = createUndo(() => {
-    $("#undo").disabled = !app.undoing.canUndo || app.locked();
+  app.undoing = createUndo(() => showSteps());
+  const showSteps = () => {
+    $("#undo").disabled = app.locked() ? document.body.dataset.mode !== "result" : !app.undoing.canUndo;
     $("#redo").disabled = !app.undoing.canRedo || app.locked();
-  });
+  };
   const tools = createTools(app.view, brush);
   app.locked = () => !app.photo || document.body.dataset.mode === "painting" || Boolean(app.results?.viewing);
   app.input = createInput(stage, app.view, tools, brush, {
@@ -47,9 +47,19 @@ export async function startEditor(parts) {
     stroke: (change) => changed(change),
     penSaid: (down) => announce(say(down ? "said.pen.down" : "said.pen.up")),
   });
+  let touched = false; // since the photo came
   function changed(change) {
+    touched ||= change !== null;
+    showHint();
     app.undoing.mask(() => app.mask, change, () => app.view.maskChanged());
     app.view.maskChanged();
+  }
+
+  // For who sees the page for the first time: what to do now.
+  let hint = "hint.brush";
+  function showHint() {
+    $("#hint").hidden = touched || document.body.dataset.mode !== "edit";
+    $("#hint").textContent = say(hint);
   }
 
   app.tool = (name) => {
@@ -84,6 +94,10 @@ export async function startEditor(parts) {
     else if (name === "export") save(await toBlob(app.mask.export()), "mask.png");
   };
   app.undo = async () => {
+    if (app.results.viewing && !app.painting.running) {
+      app.results.edit(); // what is undone here is looking at the result
+      return announce(say("original"));
+    }
     if (app.locked()) return;
     app.input.settle();
     if (await app.undoing.undo()) announce(say("said.undo"));
@@ -109,8 +123,8 @@ export async function startEditor(parts) {
     $("#download").disabled = current === "empty" || painting;
     for (const button of $$("#results button")) if (painting) button.disabled = true;
     if (!painting) for (const button of $$("#again, #discard, #side-by-side, #strip button")) button.disabled = false;
-    $("#undo").disabled = !app.undoing.canUndo || app.locked();
-    $("#redo").disabled = !app.undoing.canRedo || app.locked();
+    showSteps();
+    showHint();
   };
 
   // ---- photos ----
@@ -119,6 +133,7 @@ export async function startEditor(parts) {
     app.photoKey = key;
     app.mask = createMask(photo.width, photo.height);
     if (maskBytes) app.mask.put(app.mask.whole, maskBytes);
+    touched = Boolean(maskBytes);
     app.view.show(photo, app.mask);
     app.mode("edit");
   }
@@ -134,6 +149,7 @@ export async function startEditor(parts) {
     app.results.close();
     toastGone();
     app.undoing.clear();
+    hint = "hint.brush";
     take(photo, key);
     const longest = Math.max(photo.width, photo.height);
     brush.longest = Math.max(60, Math.round(longest / 2.5));
@@ -151,6 +167,7 @@ export async function startEditor(parts) {
       take(await openPhoto(blob), key, unpack(mask, size));
     };
     const old = state();
+    hint = "hint.next";
     take(await openPhoto(blob), newKey());
     const now = state();
     app.undoing.action(() => restore(old), () => restore(now));
@@ -231,7 +248,6 @@ export async function startEditor(parts) {
   $("#soft").value = brush.soft * 100;
   app.code.show();
   app.tool("brush");
-  api.openapi().then((document) => app.form.build(...ofDocument(document)), () => {}); // without it: what the form knows by itself
   const entries = await app.history.load();
   return {
     open: openBlob, sample: openSample, paint: () => app.painting.start(), settingsChanged: app.code.show,

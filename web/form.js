@@ -1,6 +1,6 @@
 // The settings, made from the input schema in /openapi.json: every field of the model gets a control,
 // known ones in plain words (strings.js), others in the schema's own.
-import { $, make, icon, store } from "./dom.js";
+import { make, icon, store } from "./dom.js";
 import { say, words } from "./strings.js";
 
 // Made by the page itself, elsewhere.
@@ -24,7 +24,8 @@ const FALLBACK = {
 // build()'s arguments from /openapi.json.
 export const ofDocument = (document) => [document.components?.schemas?.Input?.properties, document["x-hints"]];
 
-export function createForm(root, changed) {
+// offer(words): what the model knows best; changed(): after every change of a setting.
+export function createForm(root, offer, changed) {
   let properties = FALLBACK;
   let hints = {}; // {size, input: {field: default}, words} as the model has them
   let values = { ...store.get("settings", {}) };
@@ -83,14 +84,14 @@ export function createForm(root, changed) {
   }
   function numberField(name, schema) {
     const whole = schema.type === "integer";
-    const bounded = schema.minimum !== undefined && schema.maximum !== undefined;
+    const bounded = schema.maximum - schema.minimum <= 1e4; // a slider over more could not be set
     const clamp = (text) => {
       const parsed = whole ? Math.round(Number(text)) : Number(text);
       if (text === "" || !Number.isFinite(parsed)) return null;
       return Math.min(schema.maximum ?? Infinity, Math.max(schema.minimum ?? -Infinity, parsed));
     };
     const number = make("input", { id: `f-${name}`, type: "number", inputmode: whole ? "numeric" : "decimal", min: schema.minimum, max: schema.maximum,
-      step: whole ? 1 : "any", placeholder: say("form.blank"), "aria-describedby": `f-${name}-note`, on: { change: () => set(name, clamp(number.value)) } });
+      step: whole ? 1 : "any", placeholder: say(name === "seed" ? "form.seed.blank" : "form.blank"), "aria-describedby": `f-${name}-note`, on: { change: () => set(name, clamp(number.value)) } });
     const slider = bounded && make("input", { type: "range", min: schema.minimum, max: Math.min(schema.maximum, COMFORT[name] ?? Infinity), step: whole ? 1 : 0.5,
       "aria-label": title(name, schema), on: { input: () => set(name, Number(slider.value)) } });
     controls[name] = (now) => {
@@ -127,15 +128,16 @@ export function createForm(root, changed) {
     properties = next;
     hints = nextHints;
     const sizes = [...new Set([...SIZES, fallback("size")])].sort((a, b) => (a || Infinity) - (b || Infinity));
-    $("#words").replaceChildren(...(Array.isArray(hints.words) ? hints.words : []).map((value) => make("option", { value })));
+    offer(hints.words);
     const names = Object.keys(properties).filter((name) => !ELSEWHERE.includes(name))
       .sort((a, b) => (properties[a]["x-order"] ?? 99) - (properties[b]["x-order"] ?? 99));
     // What most people want first is first; a yes or no is last.
     const first = names.filter((name) => properties[name].type !== "boolean"), last = names.filter((name) => properties[name].type === "boolean");
     root.replaceChildren(
+      ...first.map((name) => control(name, properties[name])),
       choiceField("area", say("form.area"), say("form.area.note"), [["auto", say("form.area.auto")], ["whole", say("form.area.whole")]]),
       choiceField("size", say("form.size"), say("form.size.note", { n: fallback("size") }), sizes.map((n) => [n, n ? say("form.size.pixels", { n }) : say("form.size.full")])),
-      ...[...first, ...last].map((name) => control(name, properties[name])),
+      ...last.map((name) => control(name, properties[name])),
       make("div", { class: "row" },
         make("button", { type: "button", id: "reset", text: say("form.reset"), on: { click: reset } }),
         make("button", { type: "button", id: "token-open", text: say("form.token") })));

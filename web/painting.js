@@ -22,6 +22,7 @@ export function createPainting(app) {
     else bar.setAttribute("aria-valuenow", Math.round(share * 100));
     bar.setAttribute("aria-valuetext", text);
     bar.classList.toggle("unknown", share === undefined);
+    document.title = share === undefined ? say("title") : say("title.percent", { n: Math.round(share * 100) });
     $("span", bar).style.transform = `scaleX(${share ?? 0.3})`;
   }
   const duration = (seconds) => (seconds < 90 ? say("seconds", { n: Math.max(1, Math.round(seconds)) }) : say("minutes", { n: Math.round(seconds / 60) }));
@@ -55,6 +56,7 @@ export function createPainting(app) {
     queue = "";
     toastGone();
     status(text);
+    app.results.await(app.form.value("num_outputs") ?? 1);
     app.mode("painting");
     $("#cancel").focus();
   }
@@ -63,6 +65,8 @@ export function createPainting(app) {
     id = null;
     view.setPatch(null);
     view.setMaskVisible(true);
+    document.title = say("title");
+    app.results.awaited();
     app.mode("edit");
     $("#paint").focus(); // where it was; the button that had the focus is gone
   }
@@ -105,6 +109,7 @@ export function createPainting(app) {
       end();
       app.form.seedUsed(seed);
       app.results.show(entry, request, outputs, bitmaps);
+      if (document.hidden) document.title = say("title.done"); // for who looks at another tab meanwhile
       announce(outputs.length === 1 ? say("said.done.one") : say("said.done.many", { n: outputs.length }));
       if (flagged) toast(say("said.flagged", { n: flagged }));
       return;
@@ -115,6 +120,8 @@ export function createPainting(app) {
     if (canceled) return toast(say("said.canceled"));
     toast(/NSFW/.test(final.error) ? say("error.nsfw") : say("error.failed", { detail: final.error ?? "" }), { error: true });
   }
+
+  document.addEventListener("visibilitychange", () => { if (!controller) document.title = say("title"); });
 
   return {
     get running() { return controller !== null; },

@@ -86,6 +86,16 @@ export function createResults(app) {
       select(0);
       $('#strip [data-index="0"]').focus();
     },
+    // A painting has begun: make room for n pictures, so that the photo stays where it is when they come.
+    await(n) {
+      if (shown) return;
+      $("#results").hidden = false;
+      $("#strip").replaceChildren(...Array.from({ length: n + 1 }, () => make("span", { class: "coming" })));
+    },
+    // It has ended; what it brought, if anything, is shown next.
+    awaited() {
+      if (!shown) $("#results").hidden = true;
+    },
     // Back to the original and its mask; the results stay in the strip.
     edit() {
       setBeside(false);

@@ -2,7 +2,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { visit, openPlain, drag, tool, paint, shot, DESKTOP, PHONE } from "./person.mjs";
+import { visit, picture, pixels, saved, heard, openPlain, drag, tool, paint, painted, settle, shot, DESKTOP, PHONE } from "./person.mjs";
 
 const axe = new URL("./node_modules/axe-core/axe.min.js", import.meta.url);
 async function clean(page, state) {
@@ -27,11 +27,24 @@ for (const [device, options] of [["desktop", DESKTOP], ["phone", PHONE]]) {
       await shot(page, `${device}-${colorScheme}-edit`);
       if (device === "phone") {
         await page.click("#panel-open");
+        await settle(page, "num_inference_steps", 2);
         await clean(page, "settings");
         await shot(page, `${device}-${colorScheme}-settings`);
         await page.keyboard.press("Escape");
         await page.waitForSelector("#panel", { state: "hidden" });
         assert.equal(await page.evaluate(() => document.activeElement.id), "panel-open");
+        await page.tap("#prompt");
+        await clean(page, "words");
+        await page.fill("#prompt", "a red apple");
+        await painted(page, () => page.tap("#paint"));
+        await clean(page, "result");
+        await shot(page, `${device}-${colorScheme}-result`);
+        await page.tap("#compare");
+        await clean(page, "compare");
+        await page.tap("#compare");
+        await page.tap("#side-by-side");
+        await clean(page, "side by side");
+        await shot(page, `${device}-${colorScheme}-beside`);
       } else {
         await page.keyboard.press("?");
         await clean(page, "help");
@@ -44,6 +57,8 @@ for (const [device, options] of [["desktop", DESKTOP], ["phone", PHONE]]) {
           await clean(page, tab);
         }
         await page.click("#tab-settings");
+        await page.click("#prompt");
+        await clean(page, "words");
         await paint(page, { steps: 1 });
         await clean(page, "result");
         await shot(page, `${device}-${colorScheme}-result`);
@@ -73,6 +88,54 @@ test("every control has a name and can be reached by Tab", async () => {
     reached.add(here.id);
   }
   assert.deepEqual(wanted.filter((id) => !reached.has(id)), []);
+  await page.done();
+});
+
+test("a photo painted with the keyboard alone, from the picker to the download", async () => {
+  const page = await visit();
+  const buffer = await picture(page, { width: 256, height: 192 });
+  const active = () => page.evaluate(() => document.activeElement.id || document.activeElement.dataset.index);
+  const tabTo = async (wanted, key = "Tab") => {
+    for (let i = 0; i < 80 && (await active()) !== wanted; i++) await page.keyboard.press(key);
+    assert.equal(await active(), wanted);
+  };
+  await tabTo("welcome-open");
+  const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.keyboard.press("Enter")]);
+  await chooser.setFiles({ name: "a.png", mimeType: "image/png", buffer });
+  await page.waitForSelector("body[data-mode=edit]");
+  // The brush, larger, put down, moved, lifted.
+  await tabTo("stage");
+  for (let i = 0; i < 3; i++) await page.keyboard.press("]");
+  await page.keyboard.press("Enter");
+  await heard(page, "live", /Brush down/);
+  for (let i = 0; i < 4; i++) await page.keyboard.press("ArrowRight");
+  await page.keyboard.press("Enter");
+  await heard(page, "live", /Brush up/);
+  // Fewer steps, words, paint.
+  await tabTo("prompt");
+  await page.keyboard.type("a red apple");
+  await tabTo("f-num_inference_steps");
+  await page.keyboard.press("Control+a");
+  await page.keyboard.type("2");
+  await tabTo("prompt", "Shift+Tab");
+  await painted(page, () => page.keyboard.press("Enter"));
+  assert.equal(await active(), "0", "the result has the focus");
+  await tabTo("compare");
+  await page.keyboard.press("Space");
+  assert.equal(await active(), "divider");
+  await page.keyboard.press("Home");
+  assert.equal(await page.getAttribute("#divider", "aria-valuenow"), "0");
+  await page.keyboard.press("Escape");
+  await tabTo("download", "Shift+Tab");
+  await page.keyboard.press("Enter");
+  const { file } = await saved(page, () => page.keyboard.press("Enter"));
+  await tabTo("keep");
+  await page.keyboard.press("Enter");
+  await heard(page, "live", /Kept/);
+  assert.equal(await active(), "stage");
+  const before = await pixels(page, buffer), after = await pixels(page, file);
+  assert.deepEqual([after.width, after.height], [256, 192]);
+  assert.ok(!after.data.equals(before.data));
   await page.done();
 });
 
