@@ -27,9 +27,10 @@ test("the page: small, from this server alone, nothing jumps", async () => {
 
 test("a photo by picker, drop and paste", async () => {
   const page = await visit();
+  const chooser = page.waitForEvent("filechooser"); // asked for early: the browser has to be told before the click
   const file = await picture(page, { width: 120, height: 80 });
-  const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.click("#welcome-open")]);
-  await chooser.setFiles({ name: "a.png", mimeType: "image/png", buffer: file });
+  await page.click("#welcome-open");
+  await (await chooser).setFiles({ name: "a.png", mimeType: "image/png", buffer: file });
   await page.waitForSelector("body[data-mode=edit]");
   for (const [kind, size] of [["drop", 200], ["paste", 240]]) {
     const next = await picture(page, { width: size, height: 100 });
