@@ -97,6 +97,7 @@ int command_serve(int argc, char **argv) {
                                       .model = default_model(),
                                       .workers = 1,
                                       .wait = 60,
+                                      .run_limit = 86400,
                                       .file_lifetime = 86400,
                                       .queue = 10000,
                                       .free_space = 200};
@@ -115,8 +116,8 @@ int command_serve(int argc, char **argv) {
         {"public-url", 0, OPTION_TEXT, "URL", "base of the URLs in answers (default: as the client asked)", &settings.public_url, 0, 0,
          NULL},
         {"max-wait", 0, OPTION_INTEGER, "SECONDS", "longest \"Prefer: wait\" (default 60)", &settings.wait, 1, 86400, NULL},
-        {"run-limit", 0, OPTION_INTEGER, "SECONDS", "fail predictions that run for longer (default 0: none)", &settings.run_limit, 0, 2e9,
-         NULL},
+        {"run-limit", 0, OPTION_INTEGER, "SECONDS", "fail predictions that run for longer (default 86400; 0: never)", &settings.run_limit,
+         0, 2e9, NULL},
         {"drain", 0, OPTION_INTEGER, "SECONDS", "told to stop, first be \"not ready\" for this long (default 0)", &settings.drain, 0, 3600,
          NULL},
         {"retention", 0, OPTION_INTEGER, "SECONDS", "remove inputs, outputs and logs after this (default 0: never)", &settings.retention, 0,

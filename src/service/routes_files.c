@@ -6,7 +6,6 @@
 #include "service/routes.h"
 #include "service/space.h"
 #include "service/upload.h"
-#include "service/webhook_sign.h"
 #include "service/webhooks.h"
 
 #include <sodium.h>
@@ -119,13 +118,26 @@ bool route_file_list(struct request *request) {
     return answer_json(request, 200, json_pack("{s:o,s:n,s:o}", "next", link == NULL ? json_null() : link, "previous", "results", results));
 }
 
-/* The signature of a download link: HMAC over "OWNER ID EXPIRY" with the webhooks' secret. */
-static bool signature_fits(struct request *request, const char *owner, const char *expiry, const char *signature) {
-    char expected[WEBHOOK_SIGNATURE_SIZE];
+/* The signature of a download link: HMAC over "OWNER ID EXPIRY" with the webhook secret of `signer`. */
+static bool signature_fits(struct request *request, const char *signer, const char *owner, const char *expiry, const char *signature) {
+    char secret[WEBHOOK_SECRET_SIZE], expected[WEBHOOK_SIGNATURE_SIZE];
     const char *pieces[] = {owner, " ", request->parameters[0], " ", expiry};
-    if (!webhook_hmac(webhooks_secret(request->service->webhooks), pieces, 5, expected) || strlen(signature) != strlen(expected))
+    if (!webhooks_secret(request->service->webhooks, signer, secret) || !webhook_hmac(secret, pieces, 5, expected) ||
+        strlen(signature) != strlen(expected))
         return false;
     return sodium_memcmp(signature, expected, strlen(expected)) == 0;
+}
+
+/* A signed link opens its signer's own files only; without tokens all files are one owner's. */
+static bool link_fits(struct request *request, const char *owner, const char *expiry, const char *signature) {
+    if (owner == NULL || expiry == NULL || signature == NULL || strtoll(expiry, NULL, 10) <= time_wall() / 1000000) return false;
+    if (owner[0] != 0 && strlen(owner) < sizeof request->owner && signature_fits(request, owner, owner, expiry, signature)) {
+        snprintf(request->owner, sizeof request->owner, "%s", owner);
+        request->has_owner = true;
+        return true;
+    }
+    char nobody[64];
+    return auth_check(request->service->auth, NULL, nobody) == AUTH_OPEN && signature_fits(request, "", owner, expiry, signature);
 }
 
 /* A '+' of base64 that was not escaped arrives as a space. */
@@ -138,10 +150,8 @@ static bool may_download(struct request *request) {
     char *owner = request_query(request, "owner"), *expiry = request_query(request, "expiry"),
          *signature = request_query(request, "signature");
     restore_plus(signature);
-    bool signed_link = owner != NULL || expiry != NULL || signature != NULL;
-    bool fine = owner != NULL && expiry != NULL && signature != NULL && signature_fits(request, owner, expiry, signature) &&
-                strtoll(expiry, NULL, 10) > time_wall() / 1000000;
-    if (!signed_link) {
+    bool fine = link_fits(request, owner, expiry, signature);
+    if (owner == NULL && expiry == NULL && signature == NULL) {
         enum auth_result result = auth_check(request->service->auth, request_header(request, "Authorization"), request->owner);
         request->has_owner = result == AUTH_FINE;
         fine = result == AUTH_FINE || result == AUTH_OPEN;

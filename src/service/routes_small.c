@@ -22,7 +22,9 @@ bool route_empty_page(struct request *request) {
 }
 
 bool route_webhook_secret(struct request *request) {
-    return answer_json(request, 200, json_pack("{s:s}", "key", webhooks_secret(request->service->webhooks)));
+    char secret[WEBHOOK_SECRET_SIZE];
+    bool fine = webhooks_secret(request->service->webhooks, request->has_owner ? request->owner : "", secret);
+    return answer_json(request, 200, fine ? json_pack("{s:s}", "key", secret) : NULL);
 }
 
 bool route_health(struct request *request) { return answer_json(request, 200, json_pack("{s:s}", "status", "ok")); }

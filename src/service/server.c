@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -141,15 +142,41 @@ static void answer_options(struct request *request, const char *allow) {
     answer_header(request, "Access-Control-Max-Age", "86400");
 }
 
-static enum MHD_Result add_header_bytes(void *total, enum MHD_ValueKind kind, const char *name, const char *value) {
+struct head {
+    size_t bytes;
+    unsigned hosts, lengths, encodings;
+    bool bad_name, other_encoding;
+};
+
+static enum MHD_Result read_header(void *argument, enum MHD_ValueKind kind, const char *name, const char *value) {
     (void)kind;
-    *(size_t *)total += strlen(name) + (value == NULL ? 0 : strlen(value));
+    struct head *head = argument;
+    size_t length = strlen(name);
+    if (value == NULL) value = "";
+    head->bytes += length + strlen(value);
+    head->bad_name |= length == 0 || strcspn(name, " \t\"(),/:;<=>?@[\\]{}") != length;
+    head->hosts += strcasecmp(name, "Host") == 0;
+    head->lengths += strcasecmp(name, "Content-Length") == 0;
+    if (strcasecmp(name, "Transfer-Encoding") == 0) {
+        head->encodings++;
+        head->other_encoding |= strcasecmp(value, "chunked") != 0;
+    }
     return MHD_YES;
 }
 
-static bool head_is_short(struct request *request) {
-    size_t bytes = 0;
-    MHD_get_connection_values(request->connection, MHD_HEADER_KIND, add_header_bytes, &bytes);
+/* Where does the body end, and whose is the request? Two programs that answer this differently would take
+ * parts of one client's body for another's request, so there must be one answer only. */
+static bool framing_is_sound(struct request *request, const struct head *head) {
+    if (head->other_encoding) return answer_problem(request, 501, "Not implemented", "The only Transfer-Encoding is chunked."), false;
+    if (!head->bad_name && head->hosts <= 1 && head->lengths + head->encodings <= 1) return true;
+    answer_problem(request, 400, "Bad request", "%s",
+                   head->bad_name    ? "A header's name has characters that names do not have."
+                   : head->hosts > 1 ? "A request has one Host header."
+                                     : "A request has one Content-Length or one Transfer-Encoding, not both, and not twice.");
+    return false;
+}
+
+static bool head_is_short(struct request *request, size_t bytes) {
     if (strlen(request->target) > TARGET_BYTES_MAX)
         return answer_problem(request, 414, "URI too long", "The URL of a request may have %d bytes.", TARGET_BYTES_MAX), false;
     if (bytes > HEADER_BYTES_MAX)
@@ -162,8 +189,6 @@ static bool head_is_sound(struct request *request, const char *version) {
     const char *host = request_header(request, "Host");
     if (host == NULL ? strcmp(version, "HTTP/1.1") == 0 : !host_valid(host))
         return answer_problem(request, 400, "Bad request", "The Host header is missing or malformed."), false;
-    if (request_header(request, "Content-Length") != NULL && request_header(request, "Transfer-Encoding") != NULL)
-        return answer_problem(request, 400, "Bad request", "A request has a Content-Length or a Transfer-Encoding, not both."), false;
     if (!origin_base(request->service->options->public_url, request_header(request, "X-Forwarded-Proto"),
                      request_header(request, "X-Forwarded-Host"), request->service->scheme, host, request->service->bound, request->base,
                      sizeof request->base))
@@ -315,14 +340,17 @@ static enum MHD_Result begin(struct request *request, const char *method, const 
     snprintf(request->method, sizeof request->method, "%s", method);
     request->phase = REQUEST_BODY;
     peer_state(request->connection, PEER_BODY);
-    request->drain = !head_is_short(request) || !head_is_sound(request, version) || !phase_route(request) || !phase_auth(request) ||
-                     !phase_limit(request);
+    struct head head = {0};
+    MHD_get_connection_values(request->connection, MHD_HEADER_KIND, read_header, &head);
+    bool sound = framing_is_sound(request, &head);
+    request->drain = !sound || !head_is_short(request, head.bytes) || !head_is_sound(request, version) || !phase_route(request) ||
+                     !phase_auth(request) || !phase_limit(request);
     if (!request->drain) return MHD_YES;
     /* A refused body is read to its end when that is near, because a client that is still sending
      * would get a reset instead of the answer; not when it waits for leave to send. */
     uint64_t length = announced(request);
-    bool unsound = request_header(request, "Content-Length") != NULL && request_header(request, "Transfer-Encoding") != NULL;
-    if (request_header(request, "Expect") != NULL || unsound || (length != UINT64_MAX && length > DRAIN_BYTES_MAX))
+    if (!sound) answer_header(request, "Connection", "close");
+    if (request_header(request, "Expect") != NULL || !sound || (length != UINT64_MAX && length > DRAIN_BYTES_MAX))
         return send_answer(request);
     return MHD_YES;
 }

@@ -5,7 +5,6 @@
 #include "predict/trace.h"
 #include "service/metrics.h"
 #include "service/prediction_json.h"
-#include "service/webhook_sign.h"
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
@@ -34,6 +33,7 @@ struct delivery {
     CURL *curl;             /* NULL while it waits for an earlier one of the same prediction */
     struct curl_slist *headers;
     char *body;
+    char secret[WEBHOOK_SECRET_SIZE]; /* of the prediction's owner */
 };
 
 struct webhooks {
@@ -47,7 +47,9 @@ struct webhooks {
     size_t count;
 };
 
-const char *webhooks_secret(const struct webhooks *webhooks) { return webhooks->secret; }
+bool webhooks_secret(const struct webhooks *webhooks, const char *owner, char secret[WEBHOOK_SECRET_SIZE]) {
+    return webhook_secret_of(webhooks->secret, owner, secret);
+}
 
 bool webhook_url_valid(const char *url, bool any) {
     CURLU *parts = curl_url();
@@ -117,18 +119,21 @@ static size_t ignore_body(char *data, size_t size, size_t count, void *context) 
 }
 
 /* The body is what GET would answer at the event's time. */
-static char *body_of(struct webhooks *webhooks, const struct webhook *webhook, struct error *error) {
+static bool make_body(struct webhooks *webhooks, struct delivery *delivery, struct error *error) {
     struct prediction prediction;
+    const struct webhook *webhook = &delivery->webhook;
     const struct service_options *options = webhooks->service->options;
-    if (!store_get(webhooks->store, webhook->prediction, NULL, &prediction, error)) return NULL;
+    if (!store_get(webhooks->store, webhook->prediction, NULL, &prediction, error)) return false;
     struct prediction_view view = {.base = prediction.public_base, .event = webhook->event, .aborted = options->say_aborted};
     if (options->data_uri_output || prediction.data_uri_output) view.blobs = webhooks->service->blobs;
     json_t *json = prediction_json(&prediction, &view);
-    char *text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(15));
+    delivery->body = json == NULL ? NULL : json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(15));
     json_decref(json);
+    bool fine = delivery->body != NULL || error_set(error, ERROR_MEMORY, "out of memory");
+    fine = fine && (webhooks_secret(webhooks, prediction.owner == NULL ? "" : prediction.owner, delivery->secret) ||
+                    error_set(error, ERROR_INTERNAL, "the stored webhook secret is not one"));
     prediction_free(&prediction);
-    if (text == NULL) error_set(error, ERROR_MEMORY, "out of memory");
-    return text;
+    return fine;
 }
 
 static bool add_header(struct delivery *delivery, const char *name, const char *value) {
@@ -139,11 +144,11 @@ static bool add_header(struct delivery *delivery, const char *name, const char *
     return grown != NULL;
 }
 
-static bool sign(struct webhooks *webhooks, struct delivery *delivery) {
+static bool sign(struct delivery *delivery) {
     char signature[WEBHOOK_SIGNATURE_SIZE], seconds[32];
     int64_t now = time_wall() / 1000000;
     snprintf(seconds, sizeof seconds, "%" PRId64, now);
-    return webhook_sign(webhooks->secret, delivery->webhook.id, now, delivery->body, signature) &&
+    return webhook_sign(delivery->secret, delivery->webhook.id, now, delivery->body, signature) &&
            add_header(delivery, "Content-Type", "application/json") && add_header(delivery, "webhook-id", delivery->webhook.id) &&
            add_header(delivery, "webhook-timestamp", seconds) && add_header(delivery, "webhook-signature", signature) &&
            add_header(delivery, "Expect", "");
@@ -163,10 +168,9 @@ static void log_of(const struct webhook *webhook) {
 }
 
 static bool begin(struct webhooks *webhooks, struct delivery *delivery, struct error *error) {
-    delivery->body = body_of(webhooks, &delivery->webhook, error);
-    if (delivery->body == NULL) return false;
+    if (!make_body(webhooks, delivery, error)) return false;
     CURL *curl = curl_easy_init();
-    if (curl == NULL || !sign(webhooks, delivery) || !add_trace(delivery)) {
+    if (curl == NULL || !sign(delivery) || !add_trace(delivery)) {
         curl_easy_cleanup(curl);
         return error_set(error, ERROR_MEMORY, "out of memory");
     }

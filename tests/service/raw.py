@@ -248,6 +248,20 @@ def ambiguous_lengths():
 
 
 @case
+def smuggled_requests():
+    """Heads whose end, length or owner two programs could see differently are refused, and the connection with them."""
+    post, inner = f"POST /predictions HTTP/1.1\r\nHost: {NAME}\r\n", f"GET /healthz HTTP/1.1\r\nHost: {NAME}\r\n\r\n"
+    for status, head in ((400, post + "Content-Length: 0\r\nContent-Length: 50\r\n"), (400, post + "Content-Length: 5\r\nContent-Length: 5\r\n"),
+                         (400, post + "Content-Length : 50\r\n"), (400, post + "Bad Name: 1\r\n"), (400, f"GET /healthz HTTP/1.1\r\nHost: {NAME}\r\nHost: evil.example\r\n"),
+                         (400, post + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
+                         (501, post + "Transfer-Encoding: gzip\r\n"), (501, post + "Transfer-Encoding: gzip, chunked\r\n"), (501, post + "Transfer-Encoding: \x0bchunked\r\n")):
+        with Wire() as wire:
+            wire.send(head, "\r\n", inner)
+            is_problem(wire.answer(), status)
+            assert wire.rest == b"" and wire.closed(), (head, wire.rest)
+
+
+@case
 def hosts():
     with Wire() as wire:
         wire.send("GET /v1/predictions HTTP/1.1\r\n\r\n")

@@ -29,7 +29,22 @@ static void test_secret(void **state) {
     assert_false(webhook_sign("whsec_*", "msg_1", 1, "{}", signature));
 }
 
+static void test_secret_of_an_owner(void **state) {
+    (void)state;
+    const char *master = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    char alice[WEBHOOK_SECRET_SIZE], bob[WEBHOOK_SECRET_SIZE], nobody[WEBHOOK_SECRET_SIZE], signature[WEBHOOK_SIGNATURE_SIZE];
+    assert_true(webhook_secret_of(master, "alice", alice) && webhook_secret_of(master, "bob", bob) &&
+                webhook_secret_of(master, "", nobody));
+    assert_string_equal(nobody, master);
+    assert_string_not_equal(alice, bob);
+    assert_string_not_equal(alice, master);
+    assert_int_equal(strlen(alice), strlen(master));
+    assert_true(webhook_sign(alice, "msg_1", 1, "{}", signature));
+    assert_false(webhook_secret_of("whsec_*", "alice", alice));
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_vector), cmocka_unit_test(test_secret)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_vector), cmocka_unit_test(test_secret),
+                                       cmocka_unit_test(test_secret_of_an_owner)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
