@@ -105,6 +105,8 @@ static json_t *answers_of(const struct route *route) {
     set(answers, key, success_of(route));
     add_problem(answers, 400, "Malformed request");
     if (route->access == ACCESS_LOCAL) add_problem(answers, 401, "Asked from another machine without a token");
+    add_problem(answers, 414, "The URL is too long");
+    add_problem(answers, 431, "The headers are too large");
     if (route->access == ACCESS_TOKEN) {
         add_problem(answers, 401, "The token is missing or wrong");
         add_problem(answers, 403, "Refused to a web page of another origin");
@@ -131,10 +133,20 @@ static json_t *answers_of(const struct route *route) {
     return answers;
 }
 
+/* What the service itself asks, of the URL that a create gave. */
+static json_t *webhook_callback(void) {
+    json_t *post = json_pack("{s:s,s:{s:b,s:{s:{s:o}}},s:{s:{s:s}}}", "summary",
+                             "The prediction as GET shows it at that moment, with webhook-id, webhook-timestamp and webhook-signature",
+                             "requestBody", "required", 1, "content", "application/json", "schema", reference("schemas", "Prediction"),
+                             "responses", "2XX", "description", "Delivered");
+    return json_pack("{s:{s:{s:o}}}", "webhook", "{$request.body#/webhook}", "post", post);
+}
+
 static json_t *operation_of(const struct route *route) {
     json_t *operation = json_pack("{s:s,s:[s],s:s,s:o,s:o}", "operationId", route->operation, "tags", route->tag, "summary", route->summary,
                                   "parameters", parameters_of(route), "responses", answers_of(route));
     if (route->body != BODY_NONE) set(operation, "requestBody", body_of(route));
+    if (route->body == BODY_JSON) set(operation, "callbacks", webhook_callback());
     set(operation, "security", json_loads(route->access == ACCESS_TOKEN ? "[{\"token\":[]},{}]" : "[{}]", 0, NULL));
     return operation;
 }

@@ -30,7 +30,7 @@ static bool answer_failure(struct request *request, const struct error *error) {
     case ERROR_INTERNAL:
         return answer_error(request, error);
     default:
-        return answer_problem(request, 422, NULL, "There is no thumbnail of this file: %s.", error->message);
+        return answer_problem(request, 404, NULL, "There is no thumbnail of this file: %s.", error->message);
     }
 }
 
