@@ -109,7 +109,7 @@ def every_path_with_and_without_v1():
                 other = server.ask("PATCH", prefix + path, b"{}")
                 assert other.status == 405 and other.json["status"] == 405 and other.headers["Allow"] == allowed.headers["Allow"]
                 assert other.headers["Content-Type"] == "application/problem+json" and other.reason == "Method Not Allowed"
-            if "GET" in methods and pattern != "/files/stream/{stream_token}":
+            if "GET" in methods and pattern not in ("/files/stream/{stream_token}", "/metrics"):  # these change from one call to the next
                 one, two, head = (server.ask(method, prefix + path) for method, prefix in (("GET", ""), ("GET", "/v1"), ("HEAD", "/v1")))
                 assert (one.status, one.body) == (two.status, two.body), path
                 assert head.status == two.status and head.body == b"" and head.headers["Content-Length"] == str(len(two.body)), path
