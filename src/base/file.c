@@ -1,6 +1,8 @@
 #include "base/file.h"
 
+#include "base/archive.h"
 #include "base/memory.h"
+#include "base/sha256.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -25,8 +28,40 @@ static bool read_all(int descriptor, char *data, size_t length, size_t *got, str
     return true;
 }
 
+/* A member of a packed file, checked: it is small. */
+static bool read_member(const char *path, size_t maximum, char **data, size_t *length, struct error *error) {
+    int descriptor;
+    struct archive_member member;
+    if (!archive_open_member(path, &descriptor, &member, error)) return false;
+    char *block = NULL, text[SHA256_TEXT] = "";
+    bool fine = false;
+    if (member.size > maximum)
+        error_set(error, ERROR_LIMIT, "%s has more than the %zu bytes that are accepted", path, maximum);
+    else if (!(block = memory_alloc((size_t)member.size + 1)))
+        error_set(error, ERROR_MEMORY, "out of memory while reading %s", path);
+    else if (lseek(descriptor, (off_t)member.offset, SEEK_SET) < 0)
+        error_from_errno(error, "can't read %s", path);
+    else
+        fine = read_all(descriptor, block, (size_t)member.size, length, error, path);
+    close(descriptor);
+    if (fine) {
+        unsigned char digest[SHA256_BYTES];
+        sha256(block, *length, digest);
+        sha256_text(digest, text);
+        fine = strcmp(text, member.sha256) == 0 || error_set(error, ERROR_FORMAT, "%s is damaged: its SHA-256 is another", path);
+    }
+    if (!fine) {
+        memory_free(block);
+        return false;
+    }
+    block[*length] = 0;
+    *data = block;
+    return true;
+}
+
 bool file_read(const char *path, size_t maximum, char **data, size_t *length, struct error *error) {
     int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (descriptor < 0 && errno == ENOTDIR) return read_member(path, maximum, data, length, error);
     if (descriptor < 0) return error_from_errno(error, "can't open %s", path);
     struct stat info;
     bool fine = false;
@@ -107,7 +142,51 @@ bool file_free_bytes(const char *path, uint64_t *bytes, struct error *error) {
     return true;
 }
 
-bool file_exists(const char *path) { return access(path, F_OK) == 0; }
+bool file_exists(const char *path) {
+    int descriptor;
+    struct archive_member member;
+    if (access(path, F_OK) == 0) return true;
+    if (errno != ENOTDIR || !archive_open_member(path, &descriptor, &member, NULL)) return false;
+    close(descriptor);
+    return true;
+}
+
+static bool map_range(int descriptor, const char *path, uint64_t offset, uint64_t size, const unsigned char **bytes, size_t *length,
+                      struct error *error) {
+    if (size == 0) return error_set(error, ERROR_FORMAT, "%s is empty", path);
+    void *mapped = size > SIZE_MAX ? MAP_FAILED : mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, descriptor, (off_t)offset);
+    if (mapped == MAP_FAILED) return error_from_errno(error, "map %s", path);
+    *bytes = mapped;
+    *length = (size_t)size;
+    return true;
+}
+
+/* A FIFO or a device must not make us wait: hence O_NONBLOCK. */
+bool file_map(const char *path, const unsigned char **bytes, size_t *length, struct error *error) {
+    struct archive_member member;
+    struct stat info;
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    bool mapped = false;
+    if (descriptor < 0 && errno == ENOTDIR) {
+        if (!archive_open_member(path, &descriptor, &member, error)) return false;
+        mapped = member.size == UINT64_MAX ? error_set(error, ERROR_FORMAT, "%s is not a file", path)
+                                           : map_range(descriptor, path, member.offset, member.size, bytes, length, error);
+    } else if (descriptor < 0) {
+        return error_from_errno(error, "%s", path);
+    } else if (fstat(descriptor, &info) != 0) {
+        error_from_errno(error, "%s", path);
+    } else if (!S_ISREG(info.st_mode)) {
+        error_set(error, ERROR_FORMAT, "%s is not a file", path);
+    } else {
+        mapped = map_range(descriptor, path, 0, (uint64_t)info.st_size, bytes, length, error);
+    }
+    close(descriptor);
+    return mapped;
+}
+
+void file_unmap(const unsigned char *bytes, size_t length) {
+    if (bytes) munmap((void *)(uintptr_t)bytes, length);
+}
 
 bool file_make_folders(const char *path, struct error *error) {
     char part[PATH_MAX];

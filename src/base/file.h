@@ -1,4 +1,4 @@
-/* Whole files, safely. */
+/* Whole files, safely. Paths may lead into a packed file (archive.h). */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
@@ -18,6 +18,10 @@ bool file_write(const char *path, const void *data, size_t length, struct error 
 
 /* What is left for us on the file system that holds `path` (or, while there is no such file, its folder). */
 bool file_free_bytes(const char *path, uint64_t *bytes, struct error *error);
+
+/* All of a regular file, mapped read-only; what changes in the file changes there. */
+bool file_map(const char *path, const unsigned char **bytes, size_t *length, struct error *error);
+void file_unmap(const unsigned char *bytes, size_t length);
 
 bool file_exists(const char *path);
 bool file_make_folders(const char *path, struct error *error); /* mkdir -p */

@@ -12,8 +12,16 @@ struct model_pull_settings {
 };
 int model_pull_command(const struct model_pull_settings *settings);
 
+struct model_convert_settings {
+    const char *from, *to, *size;
+    long long threads;
+    int dtype;
+    bool no_safety, quiet;
+};
+int model_convert_command(const struct model_convert_settings *settings);
+
 int model_list_command(void);
-int model_verify_command(const char *name); /* OWNER/NAME, or the folder of a pulled model */
+int model_verify_command(const char *name); /* OWNER/NAME, the folder of a pulled model, or a packed file */
 int model_remove_command(const char *name);
 
 #endif

@@ -1,4 +1,5 @@
 /* inpaintd model list, verify and remove: looking after what was pulled. */
+#include "base/archive.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli/commands.h"
@@ -64,7 +65,25 @@ static bool verify(const char *model, const struct record *record, size_t *damag
     return fine;
 }
 
+/* A packed file's members against the hashes in its directory. */
+static int verify_packed(const char *path) {
+    struct error error = {.code = ERROR_NONE};
+    struct transfer_bar bar;
+    size_t damaged = 0, count = 0;
+    transfer_bar_begin(&bar, false);
+    bar.quiet = !bar.terminal;
+    interrupts_catch();
+    const struct verify how = {.seen = on_read, .wrong = on_wrong, .user = &bar};
+    bool fine = library_verify_packed(path, &how, &count, &damaged, &error);
+    transfer_bar_end(&bar);
+    if (fine && damaged)
+        fine = error_set(&error, ERROR_FORMAT, "%zu of %zu parts are damaged; make it again: inpaintd model convert", damaged, count);
+    if (fine) printf("%s: %zu parts, all as they were written\n", path, count);
+    return fine ? 0 : complain("model", &error);
+}
+
 int model_verify_command(const char *name) {
+    if (archive_is(name)) return verify_packed(name);
     struct error error = {.code = ERROR_NONE};
     struct record record;
     size_t damaged = 0;

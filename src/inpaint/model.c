@@ -1,7 +1,9 @@
 #include "inpaint/model.h"
 
+#include "base/archive.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "inpaint/convert.h"
 #include "tensor/kernel.h"
 #include "weights/weights.h"
 
@@ -14,7 +16,7 @@ _Static_assert((int)INPAINT_MEMORY == (int)ERROR_MEMORY && (int)INPAINT_FORMAT =
                    (int)INPAINT_NOT_FOUND == (int)ERROR_NOT_FOUND && (int)INPAINT_ARGUMENT == (int)ERROR_ARGUMENT,
                "the public codes are the internal ones");
 
-enum { INDEX_BYTES_MAX = 1 << 20 };
+enum { INDEX_BYTES_MAX = 1 << 20, PACKED_INDEX_MAX = 16 << 20 };
 
 void inpaint_error_from(struct inpaint_error *out, const struct error *error) {
     if (!out) return;
@@ -129,8 +131,45 @@ static bool open_file(struct inpaint_model *model, const char *path, const inpai
         path);
 }
 
+/* Where each component's weights lie, by which a packed file knows them. */
+static void name_regions(struct inpaint_model *model) {
+    const struct {
+        const char *name;
+        const struct weights *weights;
+    } components[] = {{"unet", unet_weights(model->unet)},
+                      {"vae", vae_weights(model->vae)},
+                      {"text_encoder", text_encoder_weights(model->text_encoder)},
+                      {"safety_checker", model->safety_checker ? safety_checker_weights(model->safety_checker) : NULL}};
+    for (size_t i = 0; i < sizeof components / sizeof *components; i++) {
+        const unsigned char *first;
+        size_t size;
+        if (components[i].weights && weights_region(components[i].weights, &first, &size))
+            packed_weights_region(model->packed, components[i].name, first, size);
+    }
+}
+
+static bool load_packed(struct inpaint_model *model, const char *path, struct error *error) {
+    char *weights = file_join(path, CONVERTED_WEIGHTS), *index = file_join(path, CONVERTED_INDEX), *text = NULL;
+    size_t length;
+    name_regions(model);
+    bool fine = weights && index;
+    if (!fine) error_set(error, ERROR_MEMORY, "out of memory");
+    if (fine && file_exists(index)) {
+        fine = file_read(index, PACKED_INDEX_MAX, &text, &length, error) && file_map(weights, &model->ready, &model->ready_size, error);
+        json_t *object = fine ? json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL) : NULL;
+        if (fine && !object) fine = error_set(error, ERROR_FORMAT, "%s is no JSON", index);
+        fine = fine &&
+               (packed_weights_load(model->packed, object, model->ready, model->ready_size, error) || error_context(error, "%s", path));
+        json_decref(object);
+    }
+    memory_free(text);
+    memory_free(weights);
+    memory_free(index);
+    return fine;
+}
+
 static bool open_all(struct inpaint_model *model, const char *path, const inpaint_options *options, struct error *error) {
-    if (!(weights_is_file(path) ? open_file : open_folder)(model, path, options, error)) return false;
+    if (!(weights_is_file(path) && !archive_is(path) ? open_file : open_folder)(model, path, options, error)) return false;
     if (text_encoder_width(model->text_encoder) != unet_context_width(model->unet))
         return error_set(error, ERROR_FORMAT,
                          "the text encoder's width is %zu, but the UNet expects %zu: these components do not belong together",
@@ -138,6 +177,7 @@ static bool open_all(struct inpaint_model *model, const char *path, const inpain
     model->pool = pool_create(options->threads > 0 ? (size_t)options->threads : 0, error);
     if (!model->pool) return false;
     model->packed = packed_weights_create(error);
+    if (model->packed && archive_is(path) && !load_packed(model, path, error)) return false;
     model->options = (struct plan_options){.compute = choose_dtype(options->dtype), .pool = model->pool, .packed = model->packed};
     return model->packed != NULL;
 }
@@ -168,6 +208,7 @@ void inpaint_close(inpaint_model *model) {
     vae_close(model->vae);
     safety_checker_close(model->safety_checker);
     packed_weights_free(model->packed);
+    file_unmap(model->ready, model->ready_size);
     pool_free(model->pool);
     pthread_mutex_destroy(&model->mutex);
     memory_free(model);

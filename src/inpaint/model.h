@@ -24,6 +24,8 @@ struct inpaint_model {
 
     struct pool *pool;
     struct packed_weights *packed;
+    const unsigned char *ready; /* a packed file's weights in the kernels' layouts, mapped; NULL: none */
+    size_t ready_size;
     struct plan_options options;
 
     pthread_mutex_t mutex; /* one picture at a time */

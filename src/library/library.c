@@ -1,7 +1,9 @@
 #include "library/library.h"
 
+#include "base/archive.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/sha256.h"
 #include "library/checksum.h"
 #include "library/hub.h"
 #include "library/pull.h"
@@ -139,6 +141,46 @@ bool library_verify(const char *model_folder, const struct record *record, const
         verify->wrong(verify->user, record->files[i].path, what);
     }
     return true;
+}
+
+/* Mapped and read in stretches, so that it can be stopped. */
+static bool hash_member(const char *path, uint64_t size, struct reading *reading, char text[SHA256_TEXT], struct error *error) {
+    enum { STRETCH = 8 << 20 };
+    const unsigned char *bytes = NULL;
+    size_t length = 0;
+    if (size > 0 && !file_map(path, &bytes, &length, error)) return false;
+    struct sha256_sum *sum = sha256_begin();
+    bool fine = sum || error_set(error, ERROR_MEMORY, "out of memory");
+    for (size_t at = 0; fine && at < length; at += STRETCH) {
+        size_t piece = length - at < STRETCH ? length - at : STRETCH;
+        sha256_add(sum, bytes + at, piece);
+        if (!on_read(reading, piece)) fine = error_set(error, ERROR_CANCELED, "stopped");
+    }
+    sha256_end(sum, fine ? text : NULL);
+    file_unmap(bytes, length);
+    return fine;
+}
+
+bool library_verify_packed(const char *path, const struct verify *verify, size_t *count, size_t *damaged, struct error *error) {
+    struct reading reading = {.verify = verify};
+    struct archive archive;
+    *damaged = 0;
+    if (!archive_read(path, &archive, error)) return false;
+    *count = archive.count;
+    for (size_t i = 0; i < archive.count; i++) reading.total += archive.members[i].size;
+    bool fine = true;
+    for (size_t i = 0; fine && i < archive.count; i++) {
+        char text[SHA256_TEXT], *member = file_join(path, archive.members[i].name);
+        fine =
+            member ? hash_member(member, archive.members[i].size, &reading, text, error) : error_set(error, ERROR_MEMORY, "out of memory");
+        if (fine && strcmp(text, archive.members[i].sha256) != 0) {
+            ++*damaged;
+            verify->wrong(verify->user, archive.members[i].name, "was changed: its SHA-256 is another");
+        }
+        memory_free(member);
+    }
+    archive_free(&archive);
+    return fine;
 }
 
 /* ==== Removing ==== */

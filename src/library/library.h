@@ -52,6 +52,9 @@ struct verify {
 bool library_verify(const char *model_folder, const struct record *record, const struct verify *verify, size_t *damaged,
                     struct error *error);
 
+/* The same for a packed file; *count: its members. */
+bool library_verify_packed(const char *path, const struct verify *verify, size_t *count, size_t *damaged, struct error *error);
+
 /* Remove a pulled model (by its id), or what there is of one that was not pulled in full. *bytes: what that frees. */
 bool library_remove(const char *folder, const char *id, uint64_t *bytes, struct error *error);
 

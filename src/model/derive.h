@@ -1,5 +1,5 @@
 /* Configs for checkpoints that have none (single files): what the shapes of their tensors say, and
- * Stable Diffusion 1's values where shapes say nothing. Only for this folder.
+ * Stable Diffusion 1's values where shapes say nothing.
  *
  * NULL when out of memory (and said so). What is missing or misshapen shows when the config is read
  * and the network recorded. */

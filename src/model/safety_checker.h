@@ -5,12 +5,14 @@
 #include "image/image.h"
 #include "tensor/plan.h"
 
+struct weights;
 struct safety_checker;
 
 /* folder: safety_checker/; preprocessor: feature_extractor/preprocessor_config.json, or NULL for
  * CLIP's defaults. */
 bool safety_checker_open(const char *folder, const char *preprocessor, struct safety_checker **checker, struct error *error);
 void safety_checker_close(struct safety_checker *checker);
+const struct weights *safety_checker_weights(const struct safety_checker *checker); /* as they are in the file */
 size_t safety_checker_bytes(const struct safety_checker *checker);
 
 /* What the feature extractor makes of a picture: [side][side][3] f32, channels last. */

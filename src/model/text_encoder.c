@@ -101,6 +101,7 @@ void text_encoder_close(struct text_encoder *encoder) {
 }
 
 size_t text_encoder_width(const struct text_encoder *encoder) { return encoder->clip.width; }
+const struct weights *text_encoder_weights(const struct text_encoder *encoder) { return encoder->weights; }
 size_t text_encoder_bytes(const struct text_encoder *encoder) { return weights_bytes(encoder->weights); }
 
 /* ==== Running ==== */

@@ -4,6 +4,7 @@
 
 #include "tensor/plan.h"
 
+struct weights;
 struct text_encoder;
 
 /* path: text_encoder/ of a checkpoint (config.json, model.safetensors), or a checkpoint that is a
@@ -12,7 +13,8 @@ struct text_encoder;
 bool text_encoder_open(const char *path, struct text_encoder **encoder, struct error *error);
 void text_encoder_close(struct text_encoder *encoder);
 size_t text_encoder_width(const struct text_encoder *encoder);
-size_t text_encoder_bytes(const struct text_encoder *encoder); /* mapped */
+const struct weights *text_encoder_weights(const struct text_encoder *encoder); /* as they are in the file */
+size_t text_encoder_bytes(const struct text_encoder *encoder);                  /* mapped */
 
 /* ids [n][77] -> hidden [n][77][width], f32. Always computed in f32. */
 bool text_encoder_run(struct text_encoder *encoder, const struct plan_options *options, const int32_t *ids, size_t n, float *hidden,

@@ -110,6 +110,7 @@ void unet_close(struct unet *unet) {
 
 size_t unet_context_width(const struct unet *unet) { return unet->config.context_width; }
 size_t unet_sample_size(const struct unet *unet) { return unet->config.sample_size; }
+const struct weights *unet_weights(const struct unet *unet) { return unet->weights; }
 size_t unet_bytes(const struct unet *unet) { return weights_bytes(unet->weights); }
 
 /* ==== Running ==== */

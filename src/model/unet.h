@@ -5,6 +5,7 @@
 
 #include "tensor/plan.h"
 
+struct weights;
 struct unet;
 
 /* path: unet/ of a checkpoint, or a checkpoint that is a single file. ERROR_UNSUPPORTED, with a sentence that says what to get instead,
@@ -12,7 +13,8 @@ struct unet;
 bool unet_open(const char *path, struct unet **unet, struct error *error);
 void unet_close(struct unet *unet);
 size_t unet_context_width(const struct unet *unet);
-size_t unet_sample_size(const struct unet *unet); /* latent side that it was trained at */
+size_t unet_sample_size(const struct unet *unet);            /* latent side that it was trained at */
+const struct weights *unet_weights(const struct unet *unet); /* as they are in the file */
 size_t unet_bytes(const struct unet *unet);
 
 /* One UNet at one size, ready to step. */

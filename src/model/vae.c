@@ -133,6 +133,7 @@ void vae_close(struct vae *vae) {
 
 float vae_scaling_factor(const struct vae *vae) { return (float)vae->config.scaling_factor; }
 bool vae_has_posterior(const struct vae *vae) { return !vae->config.tiny; }
+const struct weights *vae_weights(const struct vae *vae) { return vae->weights; }
 size_t vae_bytes(const struct vae *vae) { return weights_bytes(vae->weights); }
 
 /* ==== Running ==== */

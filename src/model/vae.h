@@ -5,13 +5,15 @@
 
 #include "tensor/plan.h"
 
+struct weights;
 struct vae;
 
 /* path: vae/ of a checkpoint, or a checkpoint that is a single file. */
 bool vae_open(const char *path, struct vae **vae, struct error *error);
 void vae_close(struct vae *vae);
-float vae_scaling_factor(const struct vae *vae); /* 0.18215 where the config does not say */
-bool vae_has_posterior(const struct vae *vae);   /* false for Tiny: it has no logvar */
+float vae_scaling_factor(const struct vae *vae);          /* 0.18215 where the config does not say */
+bool vae_has_posterior(const struct vae *vae);            /* false for Tiny: it has no logvar */
+const struct weights *vae_weights(const struct vae *vae); /* as they are in the file */
 size_t vae_bytes(const struct vae *vae);
 
 /* Plans are kept for the sizes last used; vae_forget() frees them. */

@@ -29,6 +29,8 @@
 #include "base/pool.h"
 #include "tensor/tensor.h"
 
+#include <jansson.h>
+
 struct plan;
 struct packed_weights; /* cache of weights in the kernels' layouts; thread-safe */
 
@@ -46,8 +48,20 @@ struct plan_options {
 /* Weights are known in it by the address of their data, which must stay what it is as long as the
  * cache lives. */
 struct packed_weights *packed_weights_create(struct error *error);
-void packed_weights_free(struct packed_weights *packed); /* after every plan that uses it */
-size_t packed_weights_bytes(const struct packed_weights *packed);
+void packed_weights_free(struct packed_weights *packed);          /* after every plan that uses it */
+size_t packed_weights_bytes(const struct packed_weights *packed); /* of memory; not what lies in a packed file */
+
+/* Packed files (docs/packed-format.md) keep weights in the kernels' layouts, so that a start need not
+ * pack. Plain weights are known there by the name of a region, in which they lie, and their place in it. */
+void packed_weights_region(struct packed_weights *packed, const char *name, const void *first, size_t size);
+/* Everything packed so far from weights in regions: its bytes through write(), one after the other, and
+ * *index, which says what they are (json_decref() it). */
+typedef bool packed_write(void *user, const void *data, size_t length, struct error *error);
+bool packed_weights_save(struct packed_weights *packed, packed_write *write, void *user, json_t **index, struct error *error);
+/* What packed_weights_save() wrote, mapped (it must outlive the cache) and checked: ERROR_FORMAT. Kernels
+ * that want another layout than is there pack for themselves, and say so. */
+bool packed_weights_load(struct packed_weights *packed, const json_t *index, const unsigned char *data, size_t size, struct error *error);
+size_t packed_weights_ready_bytes(const struct packed_weights *packed);
 
 bool plan_create(const struct plan_options *options, struct plan **plan, struct error *error);
 void plan_free(struct plan *plan);

@@ -1,25 +1,11 @@
 /* Weights in the kernels' layouts, made once and shared by all plans of a model. */
+#include "base/log.h"
 #include "base/memory.h"
-#include "tensor/plan_internal.h"
+#include "tensor/packed.h"
 
-#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { BUCKETS = 1024 };
-
-struct packed_entry {
-    struct packed_entry *next;
-    struct packed_key key;
-    void *data;
-};
-
-struct packed_weights {
-    pthread_mutex_t mutex;
-    struct packed_entry *bucket[BUCKETS];
-    size_t bytes;
-};
 
 struct packed_weights *packed_weights_create(struct error *error) {
     struct packed_weights *packed = memory_zero(sizeof *packed);
@@ -32,13 +18,13 @@ struct packed_weights *packed_weights_create(struct error *error) {
 }
 
 static void free_entry(struct packed_entry *entry) {
-    memory_aligned_free(entry->data);
+    if (!entry->ready) memory_aligned_free((void *)(uintptr_t)entry->data);
     memory_free(entry);
 }
 
 void packed_weights_free(struct packed_weights *packed) {
     if (!packed) return;
-    for (size_t i = 0; i < BUCKETS; i++)
+    for (size_t i = 0; i < PACKED_BUCKETS; i++)
         for (struct packed_entry *entry = packed->bucket[i], *next; entry; entry = next) {
             next = entry->next;
             free_entry(entry);
@@ -75,17 +61,11 @@ void packed_key_tensor(struct packed_key *key, int place, const struct tensor *t
     for (int i = 0; i < tensor->rank; i++) packed_key_number(key, tensor->shape[i]);
 }
 
-static size_t bucket_of(const struct packed_key *key) {
+struct packed_entry **packed_bucket(struct packed_weights *packed, const struct packed_key *key) {
     const unsigned char *bytes = (const unsigned char *)key;
     uint64_t hash = 14695981039346656037u; /* FNV-1a */
     for (size_t i = 0; i < sizeof *key; i++) hash = (hash ^ bytes[i]) * 1099511628211u;
-    return (size_t)(hash >> 32) % BUCKETS;
-}
-
-static struct packed_entry *find(struct packed_weights *packed, const struct packed_key *key) {
-    for (struct packed_entry *entry = packed->bucket[bucket_of(key)]; entry; entry = entry->next)
-        if (memcmp(&entry->key, key, sizeof *key) == 0) return entry;
-    return NULL;
+    return &packed->bucket[(hash >> 32) % PACKED_BUCKETS];
 }
 
 static struct packed_entry *add(struct packed_weights *packed, const struct packed_request *request) {
@@ -98,7 +78,8 @@ static struct packed_entry *add(struct packed_weights *packed, const struct pack
     }
     entry->key = request->key;
     entry->data = data;
-    struct packed_entry **bucket = &packed->bucket[bucket_of(&request->key)];
+    entry->bytes = request->bytes;
+    struct packed_entry **bucket = packed_bucket(packed, &request->key);
     entry->next = *bucket;
     *bucket = entry;
     packed->bytes += request->bytes;
@@ -106,8 +87,8 @@ static struct packed_entry *add(struct packed_weights *packed, const struct pack
 }
 
 static void take_back(struct packed_weights *packed, const struct packed_request *request) {
-    for (struct packed_entry **at = &packed->bucket[bucket_of(&request->key)]; *at; at = &(*at)->next) {
-        if (memcmp(&(*at)->key, &request->key, sizeof request->key) != 0) continue;
+    for (struct packed_entry **at = packed_bucket(packed, &request->key); *at; at = &(*at)->next) {
+        if ((*at)->ready || memcmp(&(*at)->key, &request->key, sizeof request->key) != 0) continue;
         struct packed_entry *entry = *at;
         *at = entry->next;
         free_entry(entry);
@@ -133,19 +114,23 @@ static void pack_one(void *context, size_t task, size_t thread) {
 static bool fulfil(struct packed_weights *packed, const struct packed_request *requests, size_t count, struct pool *pool) {
     const struct packed_request **fresh = memory_array(count, sizeof(struct packed_request *));
     if (!fresh) return false;
-    size_t fresh_count = 0;
-    bool fine = true;
+    size_t fresh_count = 0, fresh_bytes = 0;
+    bool fine = packed_try(packed, requests, count);
     for (size_t i = 0; i < count && fine; i++) {
-        struct packed_entry *entry = find(packed, &requests[i].key);
+        struct packed_entry *entry = packed_find(packed, &requests[i]);
         if (!entry) {
             entry = add(packed, &requests[i]);
             if (entry) fresh[fresh_count++] = &requests[i];
+            fresh_bytes += requests[i].bytes;
         }
         fine = entry != NULL;
         if (fine) *requests[i].result = entry->data;
     }
     if (fine) {
         struct packing packing = {fresh};
+        if (packed->ready_bytes && fresh_count)
+            log_info("%zu of %zu weights (%.1f MB) are packed anew: the packed file was made for another processor, number format or size",
+                     fresh_count, count, (double)fresh_bytes / 1e6);
         pool_run(pool, fresh_count, pack_one, &packing);
     } else {
         for (size_t i = 0; i < fresh_count; i++) take_back(packed, fresh[i]);

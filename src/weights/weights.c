@@ -5,13 +5,10 @@
 #include "base/memory.h"
 #include "weights/table.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 const char *quoted_bytes(const unsigned char *name, size_t length, char text[QUOTED_SIZE]) {
     char whole[QUOTED_SIZE + 1];
@@ -35,32 +32,6 @@ const char *quoted(const char *name, char text[QUOTED_SIZE]) {
 }
 
 /* ==== Opening ==== */
-
-/* The file's bytes, mapped. A FIFO or a device must not make us wait: hence O_NONBLOCK. */
-static bool map_file(struct weights *weights, struct error *error) {
-    int file = open(weights->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (file < 0) return error_from_errno(error, "%s", weights->path);
-    struct stat info;
-    bool mapped = false;
-    if (fstat(file, &info) != 0) {
-        error_from_errno(error, "%s", weights->path);
-    } else if (!S_ISREG(info.st_mode)) {
-        error_set(error, ERROR_FORMAT, "%s is not a file", weights->path);
-    } else if (info.st_size == 0) {
-        error_set(error, ERROR_FORMAT, "%s is empty", weights->path);
-    } else {
-        void *bytes = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_SHARED, file, 0);
-        if (bytes == MAP_FAILED) {
-            error_from_errno(error, "map %s", weights->path);
-        } else {
-            weights->bytes = bytes;
-            weights->size = (size_t)info.st_size;
-            mapped = true;
-        }
-    }
-    close(file);
-    return mapped;
-}
 
 static bool begins_with(const struct weights *weights, const char *text) {
     size_t length = strlen(text);
@@ -119,7 +90,7 @@ bool weights_open_file(const char *path, struct weights **weights, struct error 
     opened->path = memory_string(path);
     if (!opened->path) {
         error_set(error, ERROR_MEMORY, "out of memory to open %s", path);
-    } else if (map_file(opened, error)) {
+    } else if (file_map(opened->path, &opened->bytes, &opened->size, error)) {
         if (read_table(opened, error) && weights_sort(opened, error)) {
             *weights = opened;
             return true;
@@ -137,7 +108,7 @@ void weights_close(struct weights *weights) {
     memory_free(weights->by_name);
     for (size_t i = 0; i < weights->part_count; i++) weights_close(weights->parts[i]);
     memory_free(weights->parts);
-    if (weights->bytes) munmap((void *)(uintptr_t)weights->bytes, weights->size);
+    file_unmap(weights->bytes, weights->size);
     memory_free(weights->path);
     memory_free(weights);
 }
@@ -147,6 +118,12 @@ void weights_close(struct weights *weights) {
 size_t weights_count(const struct weights *weights) { return weights->count; }
 
 size_t weights_bytes(const struct weights *weights) { return weights->size; }
+
+bool weights_region(const struct weights *weights, const unsigned char **first, size_t *size) {
+    *first = weights->bytes;
+    *size = weights->size;
+    return weights->bytes != NULL;
+}
 
 const char *weights_path(const struct weights *weights) { return weights->path; }
 

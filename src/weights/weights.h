@@ -49,6 +49,9 @@ const struct tensor *weights_get(const struct weights *weights, const char *name
  * again, from the file, should anybody look. */
 void weights_rest(const struct weights *weights);
 
+/* The mapped file's bytes: tensors handed out lie in them. False when there are several, or none. */
+bool weights_region(const struct weights *weights, const unsigned char **first, size_t *size);
+
 size_t weights_bytes(const struct weights *weights);     /* of the mapped files; of a part, of its tensors */
 const char *weights_path(const struct weights *weights); /* of the file, or of the index of pieces */
 
