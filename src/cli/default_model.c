@@ -7,14 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#ifndef INPAINT_DATA_FOLDER
-#define INPAINT_DATA_FOLDER "/usr/share/inpaintd"
-#endif
-
 static bool is_model(const char *folder) {
     char path[PATH_MAX];
     return snprintf(path, sizeof path, "%s/model_index.json", folder) < (int)sizeof path && file_exists(path);
 }
+
+static const char installed[] = "/share/inpaintd/models/bundled";
 
 const char *default_model(void) {
     static char found[PATH_MAX]; /* filled once, by the main thread */
@@ -22,7 +20,7 @@ const char *default_model(void) {
     if (named && *named) return named;
     if (is_model("models/bundled")) return "models/bundled";
     ssize_t length = readlink("/proc/self/exe", found, sizeof found - 64);
-    /* build/release/inpaintd: the checkout is two or three levels up. */
+    /* build/release/inpaintd: the checkout is two or three levels up. bin/inpaintd: its share is beside bin. */
     for (int up = 0; length > 0 && up < 4; up++) {
         found[length] = 0;
         char *slash = strrchr(found, '/');
@@ -30,6 +28,8 @@ const char *default_model(void) {
         length = slash - found;
         memcpy(slash, "/models/bundled", sizeof "/models/bundled");
         if (is_model(found)) return found;
+        memcpy(slash, installed, sizeof installed);
+        if (is_model(found)) return found;
     }
-    return INPAINT_DATA_FOLDER "/models/bundled";
+    return "/usr/share/inpaintd/models/bundled";
 }
