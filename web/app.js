@@ -56,6 +56,13 @@ document.addEventListener("paste", (event) => {
 $("#samples").append(...samples.map((sample) => make("button", { "aria-label": say("sample", sample), title: say("sample", sample), on: { click: async () => (await edit()).sample(sample) } },
   make("img", { src: `/samples/${sample.photo}`, alt: "", width: 96, height: 96, loading: "lazy" }))));
 
+const draft = store.get("draft", null);
+if (typeof draft === "string") {
+  $("#go-on img").src = draft;
+  $("#go-on").hidden = false;
+  $("#go-on").addEventListener("click", async () => (await edit()).goOn());
+}
+
 form.build();
 document.body.classList.remove("loading");
 openapi().then((document) => form.build(...ofDocument(document)), () => {}); // without it: what the form knows by itself

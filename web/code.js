@@ -3,8 +3,7 @@ import { $, make, save, toast } from "./dom.js";
 import { say } from "./strings.js";
 import { hasToken } from "./api.js";
 
-const MODEL = "andreasjansson/stable-diffusion-inpainting:e490d072a34a94a11e9711ed5a6ba621c3fab884eda1665d9d3a282d65a21180";
-const VERSION = MODEL.split(":")[1];
+const VERSION = "e490d072a34a94a11e9711ed5a6ba621c3fab884eda1665d9d3a282d65a21180";
 
 const shellQuoted = (text) => `'${text.replace(/'/g, "'\\''")}'`;
 // As printf's format: % and \ are its own.
@@ -22,44 +21,66 @@ curl -s ${origin}/v1/predictions \\
 }
 
 function javascript(origin, input, token) {
-  const lines = Object.entries(input).map(([name, value]) => `    ${name}: ${JSON.stringify(value)},`).join("\n");
-  return `// npm install replicate
+  const lines = Object.entries(input).map(([name, value]) => `      ${name}: ${JSON.stringify(value)},`).join("\n");
+  return `// Node 18 or newer. Replicate's client works too: new Replicate({ auth: "${token || "none"}", baseUrl: "${origin}/v1" })
 import { readFile, writeFile } from "node:fs/promises";
-import Replicate from "replicate";
 
-const replicate = new Replicate({
-  auth: "${token || "none"}",
-  baseUrl: "${origin}/v1",
-});
-const output = await replicate.run("${MODEL}", {
-  input: {
+const headers = { "Content-Type": "application/json"${token ? `, Authorization: "Bearer ${token}"` : ""} };
+const ask = async (url, options) => (await fetch(url, { ...options, headers: { ...headers, ...options?.headers } })).json();
+const picture = async (name) => \`data:image/png;base64,\${await readFile(name, "base64")}\`;
+
+let prediction = await ask("${origin}/v1/predictions", {
+  method: "POST",
+  headers: { Prefer: "wait" },
+  body: JSON.stringify({
+    version: "${VERSION}",
+    input: {
 ${lines}
-    image: await readFile("photo.png"),
-    mask: await readFile("mask.png"),
-  },
+      image: await picture("photo.png"),
+      mask: await picture("mask.png"),
+    },
+  }),
 });
-for (const [index, file] of output.entries()) {
-  const answer = typeof file === "string" ? await fetch(file) : await file.blob();
+while (["starting", "processing"].includes(prediction.status)) {
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  prediction = await ask(prediction.urls.get);
+}
+if (prediction.status !== "succeeded") throw new Error(prediction.error ?? prediction.detail);
+for (const [index, url] of prediction.output.entries()) {
+  const answer = await fetch(url, { headers });
   await writeFile(\`out-\${index}.png\`, Buffer.from(await answer.arrayBuffer()));
 }
 `;
 }
 
-const python = (origin, input, token) => `# pip install replicate
-import urllib.request
-from replicate.client import Client
+const python = (origin, input, token) => `# Replicate's client works too: Client(api_token="${token || "none"}", base_url="${origin}")
+import base64, json, time, urllib.request
 
-replicate = Client(api_token="${token || "none"}", base_url="${origin}")
-output = replicate.run(
-    "${MODEL}",
-    input={
+HEADERS = {"Content-Type": "application/json"${token ? `, "Authorization": "Bearer ${token}"` : ""}}
+
+def ask(url, body=None, **headers):
+    data = json.dumps(body).encode() if body else None
+    return urllib.request.urlopen(urllib.request.Request(url, data, {**HEADERS, **headers})).read()
+
+def picture(name):
+    return "data:image/png;base64," + base64.b64encode(open(name, "rb").read()).decode()
+
+prediction = json.loads(ask("${origin}/v1/predictions", {
+    "version": "${VERSION}",
+    "input": {
 ${Object.entries(input).map(([name, value]) => `        "${name}": ${literal(value)},`).join("\n")}
-        "image": open("photo.png", "rb"),
-        "mask": open("mask.png", "rb"),
+        "image": picture("photo.png"),
+        "mask": picture("mask.png"),
     },
-)
-for index, file in enumerate(output):
-    urllib.request.urlretrieve(str(file), f"out-{index}.png")
+}, Prefer="wait"))
+while prediction["status"] in ("starting", "processing"):
+    time.sleep(1)
+    prediction = json.loads(ask(prediction["urls"]["get"]))
+if prediction["status"] != "succeeded":
+    raise SystemExit(prediction["error"])
+for index, url in enumerate(prediction["output"]):
+    with open(f"out-{index}.png", "wb") as file:
+        file.write(ask(url))
 `;
 // JSON's strings and numbers are Python's too.
 const literal = (value) => (value === true ? "True" : value === false ? "False" : JSON.stringify(value));

@@ -12,6 +12,7 @@ import { createCompare } from "./compare.js";
 import { createResults } from "./results.js";
 import { createPainting } from "./painting.js";
 import { createHistory } from "./history.js";
+import { createDraft } from "./draft.js";
 import { createCode } from "./code.js";
 import { bindKeys } from "./keys.js";
 import { prepare } from "./request.js";
@@ -19,7 +20,7 @@ import { prepare } from "./request.js";
 // parts: {form, closePanel} of the page around it.
 export async function startEditor(parts) {
   const stage = $("#stage");
-  const brush = { size: 48, longest: 400, soft: store.get("soft", 0) / 100 }; // size: pixels of the photo
+  const brush = { size: 48, longest: 0, soft: store.get("soft", 0) / 100 }; // size: pixels of the photo
   let toolName = "brush";
 
   const app = { photo: null, photoKey: null, mask: null, ...parts };
@@ -51,7 +52,11 @@ export async function startEditor(parts) {
   function changed(change) {
     touched ||= change !== null;
     showHint();
-    app.undoing.mask(() => app.mask, change, () => app.view.maskChanged());
+    app.draft.changed();
+    app.undoing.mask(() => app.mask, change, () => {
+      app.view.maskChanged();
+      app.draft.changed();
+    });
     app.view.maskChanged();
   }
 
@@ -136,6 +141,21 @@ export async function startEditor(parts) {
     touched = Boolean(maskBytes);
     app.view.show(photo, app.mask);
     app.mode("edit");
+    const longest = Math.max(photo.width, photo.height), before = brush.longest;
+    brush.longest = Math.max(60, Math.round(longest / 2.5));
+    $("#size").max = brush.longest;
+    if (brush.longest !== before) setBrush(Math.max(8, Math.round(longest / 12)));
+    app.draft.changed();
+  }
+  // Everything that another photo would replace, and the way back to it.
+  const state = () => ({ blob: app.photo.blob, key: app.photoKey, mask: pack(app.mask.alpha), size: app.mask.alpha.length });
+  async function restore({ blob, key, mask, size }) {
+    app.results.close();
+    take(await openPhoto(blob), key, unpack(mask, size));
+  }
+  function undoable(old) {
+    const now = state();
+    app.undoing.action(() => restore(old), () => restore(now));
   }
   async function openBlob(blob, key = newKey()) {
     if (app.painting.running) return toast(say("error.busy"), { error: true });
@@ -146,31 +166,23 @@ export async function startEditor(parts) {
       toast(say("error.picture"), { error: true });
       return false;
     }
+    app.input.settle();
     app.results.close();
     toastGone();
-    app.undoing.clear();
     hint = "hint.brush";
+    const old = app.photo && state();
     take(photo, key);
-    const longest = Math.max(photo.width, photo.height);
-    brush.longest = Math.max(60, Math.round(longest / 2.5));
-    $("#size").max = brush.longest;
-    setBrush(Math.max(8, Math.round(longest / 12)));
+    if (old) undoable(old);
     if (photo.scaled) toast(say("error.scaled", photo));
     announce(say("said.opened", photo));
     return true;
   }
   // The photo becomes what was painted; this can be undone.
   app.replacePhoto = async (blob) => {
-    const state = () => ({ blob: app.photo.blob, key: app.photoKey, mask: pack(app.mask.alpha), size: app.mask.alpha.length });
-    const restore = async ({ blob, key, mask, size }) => {
-      app.results.close();
-      take(await openPhoto(blob), key, unpack(mask, size));
-    };
     const old = state();
     hint = "hint.next";
     take(await openPhoto(blob), newKey());
-    const now = state();
-    app.undoing.action(() => restore(old), () => restore(now));
+    undoable(old);
   };
   async function openMask(blob) {
     try {
@@ -205,7 +217,8 @@ export async function startEditor(parts) {
   // ---- the rest ----
   app.results = createResults(app);
   app.painting = createPainting(app);
-  app.history = createHistory(openEntry);
+  app.draft = createDraft(() => ({ photo: app.photo, photoKey: app.photoKey, mask: app.mask, prompt: $("#prompt").value }));
+  app.history = createHistory(openEntry, () => app.draft.clear());
   app.code = createCode(
     () => ({ prompt: $("#prompt").value.trim(), ...app.form.look() }),
     async () => {
@@ -234,7 +247,11 @@ export async function startEditor(parts) {
     "#zoom-in": () => app.view.zoomBy(1.25), "#zoom-out": () => app.view.zoomBy(0.8), "#zoom-fit": app.view.fit, "#zoom-value": app.view.actual,
   };
   for (const [selector, run] of Object.entries(clicks)) $(selector).addEventListener("click", run);
-  $("#size").addEventListener("input", (event) => setBrush(Number(event.target.value)));
+  $("#size").addEventListener("input", (event) => {
+    setBrush(Number(event.target.value));
+    app.input.showBrush(true);
+  });
+  for (const end of ["change", "blur", "pointerup"]) $("#size").addEventListener(end, () => app.input.showBrush(false));
   $("#soft").addEventListener("input", (event) => {
     brush.soft = Number(event.target.value) / 100;
     store.set("soft", Number(event.target.value));
@@ -243,7 +260,10 @@ export async function startEditor(parts) {
     if (event.target.files[0]) openMask(event.target.files[0]);
     event.target.value = "";
   });
-  $("#prompt").addEventListener("input", app.code.show);
+  $("#prompt").addEventListener("input", () => {
+    app.code.show();
+    app.draft.changed();
+  });
 
   $("#soft").value = brush.soft * 100;
   app.code.show();
@@ -251,6 +271,13 @@ export async function startEditor(parts) {
   const entries = await app.history.load();
   return {
     open: openBlob, sample: openSample, paint: () => app.painting.start(), settingsChanged: app.code.show,
+    // What was worked on when the page was closed.
+    async goOn() {
+      const draft = await app.draft.load();
+      if (!draft || !await openBlob(draft.blob, draft.photo)) return;
+      if (draft.mask?.length === app.mask.alpha.length) changed(app.mask.replace(draft.mask));
+      $("#prompt").value = draft.prompt;
+    },
     resume() {
       const running = entries.find((entry) => entry.status === "running");
       if (running) return openEntry(running);

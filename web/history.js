@@ -3,35 +3,15 @@
 //   request: {region, scale, width, height}, outputs: [Blob], thumbnail: Blob}
 import { $, make, icon, toast } from "./dom.js";
 import { say } from "./strings.js";
+import { on } from "./database.js";
 
 const ENTRIES_MAX = 60;
 
-function opened() {
-  return new Promise((resolve, reject) => {
-    const request = indexedDB.open("inpaintd", 1);
-    request.onupgradeneeded = () => {
-      request.result.createObjectStore("entries", { keyPath: "key" });
-      request.result.createObjectStore("photos", { keyPath: "key" });
-    };
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
-}
-const settled = (request) => new Promise((resolve, reject) => {
-  request.onsuccess = () => resolve(request.result);
-  request.onerror = () => reject(request.error);
-});
-
-// open(entry): show it again.
-export function createHistory(open) {
-  let database = null;
+// open(entry): show it again; cleared(): everything was deleted.
+export function createHistory(open, cleared) {
   let entries = []; // newest first
   const urls = [];
 
-  async function on(store, mode, work) {
-    database ??= await opened();
-    return settled(work(database.transaction(store, mode).objectStore(store)));
-  }
   async function write(store, value) {
     try {
       await on(store, "readwrite", (objects) => objects.put(value));
@@ -63,7 +43,7 @@ export function createHistory(open) {
           url ? make("img", { src: url, alt: "", width: 72, height: 72 }) : null,
           make("span", {}, make("b", { text: name }), make("small", { text: [state && say(state), new Date(entry.created).toLocaleString([], { dateStyle: "medium", timeStyle: "short" })].filter(Boolean).join(" · ") }))),
         make("button", { class: "icon", "aria-label": say("history.delete"), title: say("history.delete"), on: { click: async () => { await remove(entry); show(); } } }, icon("trash")));
-    }), make("button", { text: say("history.clear"), on: { click: async () => { for (const entry of [...entries]) await remove(entry); show(); } } }));
+    }), make("button", { text: say("history.clear"), on: { click: async () => { for (const entry of [...entries]) await remove(entry); show(); cleared(); } } }));
   }
 
   return {

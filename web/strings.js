@@ -49,6 +49,7 @@ export const words = {
   "welcome.camera": "Take a photo",
   "welcome.hint": "You can also drop one here, or paste it.",
   "welcome.private": "Your photo goes to this server and nowhere else.",
+  "welcome.goon": "Go on where you were",
   "welcome.samples": "Or try it with one of these",
   "sample": "Try: {prompt}",
 

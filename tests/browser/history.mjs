@@ -1,7 +1,7 @@
 // What this browser painted survives a reload; so does a painting under way.
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { visit, pixels, openPlain, drag, tool, paint, settle, download, heard, stepsFor, occupy, stop, shot } from "./person.mjs";
+import { visit, pixels, openPlain, drag, tool, paint, settle, download, mask, heard, stepsFor, occupy, stop, shot } from "./person.mjs";
 
 const photo = { width: 256, height: 192 };
 async function ready(page) {
@@ -54,6 +54,32 @@ test("a prediction's own address shows it, to somebody else too", async () => {
   assert.equal(await other.inputValue("#prompt"), "a red apple");
   assert.match(await other.textContent("#toast p"), /This is what was painted/);
   await other.done();
+});
+
+test("a closed tab loses nothing: photo, mask and words wait on the welcome page", async () => {
+  const page = await visit();
+  await ready(page);
+  const drawn = await mask(page);
+  await page.fill("#prompt", "a lion");
+  const kept = () => page.evaluate(() => new Promise((resolve) => {
+    const request = indexedDB.open("inpaintd");
+    request.onsuccess = () => {
+      const read = request.result.transaction("draft").objectStore("draft").get("work");
+      read.onsuccess = () => {
+        resolve(read.result?.prompt);
+        request.result.close();
+      };
+    };
+  }));
+  while ((await kept()) !== "a lion") await page.waitForTimeout(50);
+  await reload(page);
+  assert.equal(await page.getAttribute("body", "data-mode"), "empty");
+  await shot(page, "go-on");
+  await page.click("#go-on");
+  await page.waitForSelector("body[data-mode=edit]");
+  await page.waitForFunction(() => document.querySelector("#prompt").value === "a lion");
+  assert.ok((await mask(page)).data.equals(drawn.data));
+  await page.done();
 });
 
 test("a reload in the middle of painting takes it up again", async () => {

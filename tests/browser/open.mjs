@@ -1,7 +1,7 @@
 // Opening the page and a photo.
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { visit, picture, pixels, openPhoto, openPlain, download, heard, shot, PHONE, URL } from "./person.mjs";
+import { visit, picture, pixels, openPhoto, openPlain, drag, mask, download, heard, shot, PHONE, URL } from "./person.mjs";
 
 test("the page: small, from this server alone, nothing jumps", async () => {
   const page = await visit();
@@ -43,6 +43,23 @@ test("a photo by picker, drop and paste", async () => {
     }, { kind, base64: next.toString("base64") });
     await heard(page, "live", new RegExp(`${size} by 100`));
   }
+  await page.done();
+});
+
+test("opening another photo can be undone: the first one is back with its mask", async () => {
+  const page = await visit();
+  const first = await openPlain(page);
+  await drag(page, { width: 320, height: 240 }, [[60, 60], [160, 60]]);
+  const drawn = await mask(page);
+  await openPhoto(page, await picture(page, { width: 200, height: 100 }));
+  await heard(page, "live", /200 by 100/);
+  assert.equal((await mask(page)).area, 0);
+  await page.keyboard.press("Control+z");
+  await page.waitForFunction(() => !document.querySelector("#redo").disabled);
+  const back = await mask(page);
+  assert.deepEqual([back.width, back.height], [320, 240]);
+  assert.ok(back.data.equals(drawn.data));
+  assert.ok((await pixels(page, (await download(page)).file)).data.equals((await pixels(page, first)).data));
   await page.done();
 });
 

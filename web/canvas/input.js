@@ -168,6 +168,11 @@ export function createInput(stage, view, tools, brush, on) {
       finish(true);
       cursor();
     },
+    // Show the brush's size in the middle of the view, while a slider changes it.
+    showBrush(shown) {
+      if (shown && view.photo && !on.locked()) ringAt(view.width / 2, view.height / 2);
+      else if (!pen.shown) ring.hidden = true;
+    },
     brushChanged() {
       if (pen.shown) showPen();
       else if (!ring.hidden) {

@@ -4,7 +4,7 @@ import { canvas } from "../dom.js";
 
 const PIXELS_MAX = 16e6;
 export const SET = 8; // from this value on a pixel counts as masked
-const TINT = [255, 64, 129];
+export const TINT = [255, 64, 129];
 export const TINT_CSS = `rgb(${TINT})`;
 
 export function createMask(photoWidth, photoHeight) {
@@ -68,12 +68,24 @@ export function createMask(photoWidth, photoHeight) {
     return { rect: whole, before, after: part.slice() };
   }
 
+  // Replace what is masked and `margin` mask pixels around it by what work(bytes, rect) makes of it.
+  function around(margin, work) {
+    const masked = bounds(1);
+    if (!masked) return null;
+    const by = Math.ceil(margin) + 1;
+    const rect = clip({ x: masked.x * factor - by, y: masked.y * factor - by, width: masked.width * factor + 2 * by, height: masked.height * factor + 2 * by });
+    const before = copy(rect), after = work(before, rect);
+    if (before.every((value, i) => value === after[i])) return null;
+    put(rect, after);
+    return { rect, before, after };
+  }
+
   // The rectangle that holds all masked pixels, in photo pixels; null when there are none.
-  function bounds() {
+  function bounds(least = SET) {
     let left = width, right = -1, top = -1, bottom = -1;
     for (let y = 0, at = 0; y < height; y++) {
       for (let x = 0; x < width; x++, at++) {
-        if (alpha[at] < SET) continue;
+        if (alpha[at] < least) continue;
         if (top < 0) top = y;
         bottom = y;
         if (x < left) left = x;
@@ -121,12 +133,13 @@ export function createMask(photoWidth, photoHeight) {
 
   return {
     picture, context, width, height, factor, alpha, whole, commit, put, replace, bounds, flooded,
-    invert: () => replace(alpha.map((value) => 255 - value)),
+    invert: () => replace(turn(alpha)),
     all: () => replace(new Uint8Array(alpha.length).fill(255)),
     clear: () => replace(new Uint8Array(alpha.length)),
     fill: (x, y) => replace(flooded(x, y)),
-    grow: (photoPixels) => replace(spread(alpha, width, height, photoPixels * factor)),
-    shrink: (photoPixels) => replace(spread(alpha.map((value) => 255 - value), width, height, photoPixels * factor).map((value) => 255 - value)),
+    grow: (photoPixels) => around(photoPixels * factor, (part, rect) => spread(part, rect.width, rect.height, photoPixels * factor)),
+    // What is not masked grows. One pixel of it around the mask is enough: what lies behind is farther from everything.
+    shrink: (photoPixels) => around(1, (part, rect) => turn(spread(turn(part), rect.width, rect.height, photoPixels * factor))),
     // From any picture: white is painted, black is kept, transparent is kept.
     load(bitmap) {
       const scratch = canvas(width, height).getContext("2d");
@@ -142,6 +155,8 @@ export function createMask(photoWidth, photoHeight) {
     export: () => grey(picture, { x: 0, y: 0, width: photoWidth, height: photoHeight }, photoWidth, photoHeight, factor),
   };
 }
+
+const turn = (bytes) => bytes.map((value) => 255 - value);
 
 // A canvas with the mask's part `region` (photo pixels) in white on black, width x height pixels.
 export function grey(picture, region, width, height, factor) {

@@ -1,11 +1,13 @@
 // The mask's tools. Each gets points in photo pixels: begin(point), move(point), end(), cancel().
 // A point: {x, y, pressure (0..1), erase}. end() returns what changed (see mask.commit), or null.
-import { TINT_CSS } from "./mask.js";
+import { TINT, TINT_CSS } from "./mask.js";
 
 const grown = (area, x, y, radius) => ({
   left: Math.min(area.left, x - radius), top: Math.min(area.top, y - radius),
   right: Math.max(area.right, x + radius), bottom: Math.max(area.bottom, y + radius),
 });
+const FADE_STOPS = 8;
+const LAYERS = 4; // with dots a fifth of the radius apart
 const nothing = { left: Infinity, top: Infinity, right: -Infinity, bottom: -Infinity };
 const asRect = (area, factor) => ({
   x: area.left * factor - 2, y: area.top * factor - 2,
@@ -18,10 +20,14 @@ export function createTools(view, brush) {
     let last = null, area = nothing, rest = 0, erase = false;
     const radiusOf = (point) => Math.max(0.5, (brush.size / 2) * (point.pressure ?? 1));
 
-    function dot(context, x, y, radius) {
+    // Towards the edge it fades as 3x² - 2x³. In a stroke some four dots lie over each other everywhere:
+    // each covers as much as makes that of all of them together.
+    function dot(context, x, y, radius, layers) {
       const gradient = context.createRadialGradient(x, y, radius * (1 - brush.soft), x, y, radius);
-      gradient.addColorStop(0, TINT_CSS);
-      gradient.addColorStop(1, "rgba(255,64,129,0)");
+      for (let i = 0; i <= FADE_STOPS; i++) {
+        const t = 1 - i / FADE_STOPS, cover = 1 - (1 - t * t * (3 - 2 * t)) ** (1 / layers);
+        gradient.addColorStop(i / FADE_STOPS, `rgba(${TINT},${cover.toFixed(4)})`);
+      }
       context.fillStyle = gradient;
       context.beginPath();
       context.arc(x, y, radius, 0, 2 * Math.PI);
@@ -40,7 +46,7 @@ export function createTools(view, brush) {
       }
       view.paintMask((context) => {
         context.globalCompositeOperation = erase ? "destination-out" : "source-over";
-        if (brush.soft) for (const { x, y } of dots) dot(context, x, y, radius);
+        if (brush.soft) for (const { x, y } of dots) dot(context, x, y, radius, from === to ? 1 : LAYERS);
         else {
           context.strokeStyle = TINT_CSS;
           context.lineCap = "round";
