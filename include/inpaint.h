@@ -59,11 +59,36 @@ typedef struct inpaint_model inpaint_model;
 typedef enum { INPAINT_DTYPE_AUTO, INPAINT_DTYPE_F32, INPAINT_DTYPE_BF16 } inpaint_dtype;
 typedef enum { INPAINT_NOISE_PHILOX, INPAINT_NOISE_MT19937 } inpaint_noise;
 
+/* How a latent is denoised. AUTO: as the LoRAs want it that were made for few steps, else as the
+ * checkpoint says. DDIM_TRAILING, LCM and TCD are for few steps. */
+typedef enum {
+    INPAINT_SAMPLER_AUTO,
+    INPAINT_SAMPLER_DDIM,
+    INPAINT_SAMPLER_DDIM_TRAILING,
+    INPAINT_SAMPLER_PNDM,
+    INPAINT_SAMPLER_LCM,
+    INPAINT_SAMPLER_TCD
+} inpaint_sampler;
+
+/* A LoRA to be merged into the weights: a file with kohya's, diffusers' or peft's names. */
+typedef struct {
+    const char *path;
+    double weight; /* 1: as it was trained; 0.8: a little less of it */
+} inpaint_lora;
+
 /* How to open a model; NULL in inpaint_open() means all zero. */
 typedef struct {
     inpaint_dtype dtype; /* AUTO: bf16 where the processor multiplies it, else f32 */
     int threads;         /* 0: as many as this process may use */
     bool no_safety;      /* do not load the safety checker */
+    const inpaint_lora *loras;
+    int lora_count;
+    inpaint_sampler sampler;
+    const char *decoder;   /* decode pictures with this autoencoder (TAESD: much faster, a little softer); NULL: the checkpoint's */
+    const char *previewer; /* decode previews with this one, at full size; NULL: a linear map, at an eighth */
+    /* Told in a sentence what was chosen or passed over while opening; may be NULL. */
+    void (*note)(void *user, const char *line);
+    void *note_user;
 } inpaint_options;
 
 /* Open a checkpoint: a folder in diffusers' layout, or a single file (.safetensors, .ckpt) with the
@@ -98,9 +123,10 @@ typedef struct {
     int step, steps;
     double seconds;      /* since the call began */
     const char *message; /* a line for the log, or NULL: mask resized, prompt cut, outputs flagged */
-    /* Render what the picture looks like now: width/8 x height/8 pixels of RGB, output by output.
-     * Call it from inside the callback only; false when there is nothing to see yet.
-     * pixels: room for 3 * (width / 8) * (height / 8) bytes. */
+    /* Render what the picture looks like now: preview_width x preview_height pixels of RGB (an eighth of
+     * the picture, or all of it with options.previewer), output by output. Call it from inside the
+     * callback only; false when there is nothing to see yet.
+     * pixels: room for 3 * preview_width * preview_height bytes. */
     bool (*preview)(const void *state, int output, uint8_t *pixels);
     const void *preview_state;
     int preview_width, preview_height;
@@ -152,6 +178,9 @@ typedef struct {
     size_t weight_bytes; /* mapped */
     size_t packed_bytes; /* converted for the kernels so far */
     int threads;
+    const char *sampler; /* "ddim", "ddim-trailing", "pndm", "lcm", "tcd" */
+    int steps;           /* what a LoRA for few steps wants; 0: nothing said */
+    double guidance;     /* the same; without meaning when steps is 0 */
 } inpaint_info;
 
 void inpaint_describe(const inpaint_model *model, inpaint_info *info);

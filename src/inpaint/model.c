@@ -3,6 +3,7 @@
 #include "base/archive.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "inpaint/adapt.h"
 #include "inpaint/convert.h"
 #include "tensor/kernel.h"
 #include "weights/weights.h"
@@ -175,7 +176,7 @@ static bool open_all(struct inpaint_model *model, const char *path, const inpain
                          "the text encoder's width is %zu, but the UNet expects %zu: these components do not belong together",
                          text_encoder_width(model->text_encoder), unet_context_width(model->unet));
     model->pool = pool_create(options->threads > 0 ? (size_t)options->threads : 0, error);
-    if (!model->pool) return false;
+    if (!model->pool || !adapt_model(model, options, error)) return false;
     model->packed = packed_weights_create(error);
     if (model->packed && archive_is(path) && !load_packed(model, path, error)) return false;
     model->options = (struct plan_options){.compute = choose_dtype(options->dtype), .pool = model->pool, .packed = model->packed};
@@ -206,6 +207,8 @@ void inpaint_close(inpaint_model *model) {
     text_encoder_close(model->text_encoder);
     unet_close(model->unet);
     vae_close(model->vae);
+    vae_close(model->decoder);
+    vae_close(model->previewer);
     safety_checker_close(model->safety_checker);
     packed_weights_free(model->packed);
     file_unmap(model->ready, model->ready_size);
@@ -223,6 +226,9 @@ void inpaint_describe(const inpaint_model *model, inpaint_info *info) {
                         (model->safety_checker ? safety_checker_bytes(model->safety_checker) : 0),
         .packed_bytes = packed_weights_bytes(model->packed),
         .threads = (int)pool_threads(model->pool),
+        .sampler = adapt_sampler_name(&model->sampler),
+        .steps = model->few_steps,
+        .guidance = model->few_guidance,
     };
     memcpy(info->name, model->name, sizeof info->name);
 }

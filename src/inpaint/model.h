@@ -21,6 +21,9 @@ struct inpaint_model {
     struct vae *vae;
     struct safety_checker *safety_checker; /* NULL: none */
     struct sampler_config sampler;
+    struct vae *decoder, *previewer; /* NULL: the vae; NULL: a linear map */
+    int few_steps;                   /* what a LoRA for few steps wants; 0: nothing said */
+    double few_guidance;
 
     struct pool *pool;
     struct packed_weights *packed;

@@ -40,16 +40,35 @@ struct painting {
     inpaint_result *result;
 };
 
+/* With a previewer: the forming picture decoded, at full size. */
+static bool decode_preview(const struct painting *painting, const float *clean, uint8_t *rgb) {
+    const struct inpaint_model *model = painting->model;
+    size_t positions = painting->h * painting->w;
+    struct image image = {8 * painting->w, 8 * painting->h, IMAGE_RGB, rgb};
+    float *latent = memory_aligned(painting->latent_size * sizeof *latent), *pixels = memory_aligned(positions * 64 * 3 * sizeof *pixels);
+    bool fine = latent && pixels;
+    for (size_t i = 0; fine && i < painting->latent_size; i++) latent[i] = clean[i] / vae_scaling_factor(model->previewer);
+    fine = fine &&
+           vae_decode(model->previewer, &model->options, latent, painting->h, painting->w, painting->params->memory_limit, pixels, NULL);
+    if (fine) image_from_floats(pixels, &image);
+    memory_aligned_free(latent);
+    memory_aligned_free(pixels);
+    return fine;
+}
+
 static bool render_preview(const void *state, int output, uint8_t *rgb) {
     const struct painting *painting = state;
     if (!painting->has_clean || output < 0 || (size_t)output >= painting->count) return false;
-    preview_render(&painting->preview, painting->clean + (size_t)output * painting->latent_size, painting->h, painting->w, rgb);
+    const float *clean = painting->clean + (size_t)output * painting->latent_size;
+    if (painting->model->previewer) return decode_preview(painting, clean, rgb);
+    preview_render(&painting->preview, clean, painting->h, painting->w, rgb);
     return true;
 }
 
 /* Tell the caller; false (with ERROR_CANCELED) when it wants to stop. */
 static bool report(struct painting *painting, inpaint_stage stage, int step, const char *message) {
     if (!painting->params->callback) return true;
+    int pixels = painting->model->previewer ? 8 : 1; /* of a preview, for each position of the latent */
     const inpaint_progress progress = {
         .stage = stage,
         .step = step,
@@ -58,8 +77,8 @@ static bool report(struct painting *painting, inpaint_stage stage, int step, con
         .message = message,
         .preview = render_preview,
         .preview_state = painting,
-        .preview_width = (int)painting->w,
-        .preview_height = (int)painting->h,
+        .preview_width = pixels * (int)painting->w,
+        .preview_height = pixels * (int)painting->h,
     };
     return painting->params->callback(painting->params->user, &progress) || error_set(painting->error, ERROR_CANCELED, "canceled");
 }
@@ -318,9 +337,10 @@ static int feather(const struct painting *painting) {
 
 static bool decode_one(struct painting *painting, size_t output, struct image *image) {
     struct inpaint_model *model = painting->model;
-    float *latent = painting->latents + output * painting->latent_size, scale = vae_scaling_factor(model->vae);
+    struct vae *decoder = model->decoder ? model->decoder : model->vae;
+    float *latent = painting->latents + output * painting->latent_size, scale = vae_scaling_factor(decoder);
     for (size_t i = 0; i < painting->latent_size; i++) latent[i] /= scale;
-    if (!vae_decode(model->vae, &model->options, latent, painting->h, painting->w, painting->params->memory_limit, painting->pixels,
+    if (!vae_decode(decoder, &model->options, latent, painting->h, painting->w, painting->params->memory_limit, painting->pixels,
                     painting->error))
         return false;
     if (!image_create(image, painting->image.width, painting->image.height, IMAGE_RGB, painting->error)) return false;

@@ -81,6 +81,24 @@ json_t *derive_vae_config(const struct weights *weights, struct error *error) {
                   error);
 }
 
+/* An AutoencoderTiny numbers its layers through: a convolution, an activation, then at each resolution
+ * blocks, and between two of them an enlargement and a convolution. */
+json_t *derive_tiny_vae_config(const struct weights *weights, struct error *error) {
+    enum { RESOLUTIONS = 4 };
+    size_t layer = 2, c = size_of(weights, 0, "decoder.layers.0.weight");
+    json_t *channels = json_array(), *blocks = json_array();
+    for (size_t i = 0; i < RESOLUTIONS; i++, layer += 2) {
+        size_t count = 0;
+        for (; count < COUNT_MAX && size_of(weights, 0, "decoder.layers.%zu.conv.0.weight", layer); layer++) count++;
+        json_array_append_new(channels, number(c));
+        json_array_append_new(blocks, number(count));
+    }
+    /* The encoder is not there, or not used: any layout will do. */
+    return finish(json_pack("{ss sO sO so so}", "_class_name", "AutoencoderTiny", "encoder_block_out_channels", channels,
+                            "num_encoder_blocks", blocks, "decoder_block_out_channels", channels, "num_decoder_blocks", blocks),
+                  error);
+}
+
 /* ==== Text encoder ==== */
 
 json_t *derive_text_encoder_config(const struct weights *weights, struct error *error) {

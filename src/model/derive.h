@@ -12,6 +12,7 @@
 
 json_t *derive_unet_config(const struct weights *weights, struct error *error);
 json_t *derive_vae_config(const struct weights *weights, struct error *error);
+json_t *derive_tiny_vae_config(const struct weights *weights, struct error *error); /* of its decoder */
 json_t *derive_text_encoder_config(const struct weights *weights, struct error *error);
 
 #endif

@@ -100,6 +100,10 @@ void text_encoder_close(struct text_encoder *encoder) {
     memory_free(encoder);
 }
 
+bool text_encoder_merge(struct text_encoder *encoder, struct lora *lora, double weight, struct pool *pool, struct error *error) {
+    return lora_merge(lora, WEIGHTS_TEXT_ENCODER, encoder->weights, weight, pool, error);
+}
+
 size_t text_encoder_width(const struct text_encoder *encoder) { return encoder->clip.width; }
 const struct weights *text_encoder_weights(const struct text_encoder *encoder) { return encoder->weights; }
 size_t text_encoder_bytes(const struct text_encoder *encoder) { return weights_bytes(encoder->weights); }

@@ -3,15 +3,17 @@
 #define MODEL_TEXT_ENCODER_H
 
 #include "tensor/plan.h"
+#include "weights/lora.h"
 
 struct weights;
 struct text_encoder;
 
 /* path: text_encoder/ of a checkpoint (config.json, model.safetensors), or a checkpoint that is a
- * single file; names with and without
- * the leading "text_model.". */
+ * single file; names with and without the leading "text_model.". */
 bool text_encoder_open(const char *path, struct text_encoder **encoder, struct error *error);
 void text_encoder_close(struct text_encoder *encoder);
+/* Merge a LoRA into the weights: before the first run. */
+bool text_encoder_merge(struct text_encoder *encoder, struct lora *lora, double weight, struct pool *pool, struct error *error);
 size_t text_encoder_width(const struct text_encoder *encoder);
 const struct weights *text_encoder_weights(const struct text_encoder *encoder); /* as they are in the file */
 size_t text_encoder_bytes(const struct text_encoder *encoder);                  /* mapped */

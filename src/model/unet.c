@@ -108,6 +108,10 @@ void unet_close(struct unet *unet) {
     memory_free(unet);
 }
 
+bool unet_merge(struct unet *unet, struct lora *lora, double weight, struct pool *pool, struct error *error) {
+    return lora_merge(lora, WEIGHTS_UNET, unet->weights, weight, pool, error);
+}
+
 size_t unet_context_width(const struct unet *unet) { return unet->config.context_width; }
 size_t unet_sample_size(const struct unet *unet) { return unet->config.sample_size; }
 const struct weights *unet_weights(const struct unet *unet) { return unet->weights; }

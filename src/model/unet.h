@@ -4,6 +4,7 @@
 #define MODEL_UNET_H
 
 #include "tensor/plan.h"
+#include "weights/lora.h"
 
 struct weights;
 struct unet;
@@ -12,6 +13,8 @@ struct unet;
  * when its first convolution does not take 9 channels or its blocks are of a kind we lack. */
 bool unet_open(const char *path, struct unet **unet, struct error *error);
 void unet_close(struct unet *unet);
+/* Merge a LoRA into the weights: before the first run is created. */
+bool unet_merge(struct unet *unet, struct lora *lora, double weight, struct pool *pool, struct error *error);
 size_t unet_context_width(const struct unet *unet);
 size_t unet_sample_size(const struct unet *unet);            /* latent side that it was trained at */
 const struct weights *unet_weights(const struct unet *unet); /* as they are in the file */

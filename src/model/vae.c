@@ -107,22 +107,35 @@ static bool open_source(const char *path, struct vae *vae, struct error *error) 
     return read && (single || weights_open_folder(path, "diffusion_pytorch_model", &vae->weights, error));
 }
 
-static bool open_all(const char *path, struct vae *vae, struct error *error) {
+/* The same for a decoder alone, whose file may be a TAESD. */
+static bool open_decoder_source(const char *path, struct vae *vae, struct error *error) {
+    if (!weights_is_file(path)) return open_source(path, vae, error);
+    json_t *root = NULL;
+    bool read = weights_open_tiny_decoder(path, &vae->weights, error) && (root = derive_tiny_vae_config(vae->weights, error)) != NULL &&
+                vae_config_read(root, &vae->config, error);
+    json_decref(root);
+    return read;
+}
+
+static bool check_plans(const struct vae *vae, bool encodes, struct error *error) {
     const struct plan_options options = {.compute = DTYPE_F32};
-    return open_source(path, vae, error) && make_plan(vae, &options, ENCODE, 8, 8, 0, false, NULL, error) &&
+    return (!encodes || make_plan(vae, &options, ENCODE, 8, 8, 0, false, NULL, error)) &&
            make_plan(vae, &options, DECODE, 8, 8, 0, false, NULL, error);
 }
 
-bool vae_open(const char *path, struct vae **out, struct error *error) {
+static bool open_as(const char *path, bool encodes, struct vae **out, struct error *error) {
     struct vae *vae = memory_zero(sizeof *vae);
     if (!vae) return error_set(error, ERROR_MEMORY, "out of memory for the autoencoder");
-    if (!open_all(path, vae, error)) {
+    if (!(encodes ? open_source : open_decoder_source)(path, vae, error) || !check_plans(vae, encodes, error)) {
         vae_close(vae);
-        return error_context(error, "autoencoder");
+        return error_context(error, encodes ? "autoencoder" : "decoder");
     }
     *out = vae;
     return true;
 }
+
+bool vae_open(const char *path, struct vae **vae, struct error *error) { return open_as(path, true, vae, error); }
+bool vae_open_decoder(const char *path, struct vae **vae, struct error *error) { return open_as(path, false, vae, error); }
 
 void vae_close(struct vae *vae) {
     if (!vae) return;

@@ -10,6 +10,9 @@ struct vae;
 
 /* path: vae/ of a checkpoint, or a checkpoint that is a single file. */
 bool vae_open(const char *path, struct vae **vae, struct error *error);
+/* To decode only: a folder as above, or a file with the decoder of an AutoencoderTiny alone (TAESD),
+ * under diffusers' names or its author's. */
+bool vae_open_decoder(const char *path, struct vae **vae, struct error *error);
 void vae_close(struct vae *vae);
 float vae_scaling_factor(const struct vae *vae);          /* 0.18215 where the config does not say */
 bool vae_has_posterior(const struct vae *vae);            /* false for Tiny: it has no logvar */

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "weights/table.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -76,20 +77,27 @@ static const char *const missing[] = {
     [WEIGHTS_TEXT_ENCODER] = "text encoder (cond_stage_model.transformer.*)",
 };
 
-/* The part's tensors, renamed, into `table`, which has room for all of the file's. */
-static bool rename_part(const struct weights *file, enum weights_part part, struct weights *table, struct error *error) {
+/* One tensor of a file under another name, into the table, which has room for all of the file's. */
+static bool add_renamed(const struct entry *from, const char *name, struct weights *table, struct error *error) {
+    char shown[QUOTED_SIZE];
+    struct entry *entry = &table->entries[table->count];
+    *entry = *from;
+    entry->name = memory_string(name);
+    if (!entry->name) return error_set(error, ERROR_MEMORY, "out of memory for the name of tensor %s", quoted(name, shown));
+    table->count++;
+    table->size += entry->end - entry->first;
+    return true;
+}
+
+/* The part's tensors, renamed. */
+static bool rename_part(const struct weights *file, int part, struct weights *table, struct error *error) {
     struct original_layout layout;
-    char name[ORIGINAL_NAME_SIZE], shown[QUOTED_SIZE];
+    char name[ORIGINAL_NAME_SIZE];
     original_layout(file, &layout);
-    for (size_t i = 0; i < file->count; i++) {
-        if (!original_name(&layout, part, file->entries[i].name, name)) continue;
-        struct entry *entry = &table->entries[table->count];
-        *entry = file->entries[i];
-        entry->name = memory_string(name);
-        if (!entry->name) return error_set(error, ERROR_MEMORY, "out of memory for the name of tensor %s", quoted(name, shown));
-        table->count++;
-        table->size += entry->end - entry->first;
-    }
+    for (size_t i = 0; i < file->count; i++)
+        if (original_name(&layout, (enum weights_part)part, file->entries[i].name, name) &&
+            !add_renamed(&file->entries[i], name, table, error))
+            return false;
     if (table->count == 0)
         return error_set(error, ERROR_FORMAT, "the file has no %s: it was cut down to less than a checkpoint", missing[part]);
     return weights_sort(table, error);
@@ -100,23 +108,55 @@ bool weights_is_file(const char *path) {
     return stat(path, &info) == 0 && S_ISREG(info.st_mode);
 }
 
-bool weights_open_part(const char *path, enum weights_part part, struct weights **weights, struct error *error) {
-    struct weights *file, *table;
-    if (!weights_open_file(path, &file, error)) return false;
-    if (!original_check(file, error)) {
-        weights_close(file);
-        return error_context(error, "%s", path);
-    }
-    table = weights_create(path, file->count, 1, error);
+/* A table over the file's tensors, filled by `fill`; owns the file, also when it fails. */
+static bool open_renamed(const char *path, struct weights *file,
+                         bool (*fill)(const struct weights *file, int part, struct weights *table, struct error *error), int part,
+                         struct weights **out, struct error *error) {
+    struct weights *table = weights_create(path, file->count, 1, error);
     if (!table) {
         weights_close(file);
         return false;
     }
     table->parts[table->part_count++] = file;
-    if (rename_part(file, part, table, error)) {
-        *weights = table;
+    if (fill(file, part, table, error)) {
+        *out = table;
         return true;
     }
     weights_close(table);
     return error_context(error, "%s", path);
+}
+
+bool weights_open_part(const char *path, enum weights_part part, struct weights **weights, struct error *error) {
+    struct weights *file;
+    if (!weights_open_file(path, &file, error)) return false;
+    if (original_check(file, error)) return open_renamed(path, file, rename_part, (int)part, weights, error);
+    weights_close(file);
+    return error_context(error, "%s", path);
+}
+
+/* ==== TAESD ==== */
+
+/* "1.weight" is decoder.layers.0.weight: the author counts the clamp in front as a layer. */
+static bool tiny_name(const char *name, char out[ORIGINAL_NAME_SIZE]) {
+    size_t digits = strspn(name, "0123456789"), number = 0;
+    if (strncmp(name, "decoder.layers.", 15) == 0) return snprintf(out, ORIGINAL_NAME_SIZE, "%s", name) < ORIGINAL_NAME_SIZE;
+    if (digits == 0 || digits > 3 || name[digits] != '.') return false;
+    for (size_t i = 0; i < digits; i++) number = 10 * number + (size_t)(name[i] - '0');
+    return number > 0 && snprintf(out, ORIGINAL_NAME_SIZE, "decoder.layers.%zu%s", number - 1, name + digits) < ORIGINAL_NAME_SIZE;
+}
+
+static bool rename_tiny(const struct weights *file, int unused, struct weights *table, struct error *error) {
+    char name[ORIGINAL_NAME_SIZE];
+    (void)unused;
+    for (size_t i = 0; i < file->count; i++)
+        if (tiny_name(file->entries[i].name, name) && !add_renamed(&file->entries[i], name, table, error)) return false;
+    const struct tensor *first = weights_sort(table, error) ? weights_find(table, "decoder.layers.0.weight") : NULL;
+    if (!table->by_name) return false;
+    return first || error_set(error, ERROR_UNSUPPORTED,
+                              "this is no decoder of a TAESD: give taesd_decoder.safetensors, or the folder of an AutoencoderTiny");
+}
+
+bool weights_open_tiny_decoder(const char *path, struct weights **weights, struct error *error) {
+    struct weights *file;
+    return weights_open_file(path, &file, error) && open_renamed(path, file, rename_tiny, 0, weights, error);
 }

@@ -99,7 +99,12 @@ static bool read_entries(struct weights *weights, json_t *header, size_t data_of
     const char *name;
     json_t *value;
     json_object_foreach(header, name, value) {
-        if (strcmp(name, "__metadata__") == 0) continue;
+        if (strcmp(name, "__metadata__") == 0) {
+            const char *settings = json_string_value(json_object_get(value, "lora_adapter_metadata"));
+            weights->lora_settings = memory_string(settings);
+            if (settings && !weights->lora_settings) return error_set(error, ERROR_MEMORY, "out of memory for a file's metadata");
+            continue;
+        }
         struct entry *entry = &weights->entries[weights->count];
         *entry = (struct entry){0};
         if (!read_entry(name, value, weights->bytes + data_offset, weights->size - data_offset, entry, error)) return false;

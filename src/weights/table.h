@@ -11,6 +11,7 @@ struct entry {
     char *name; /* owned */
     struct tensor tensor;
     size_t first, end; /* its bytes, counted from where the reader's data begin */
+    float *merged;     /* owned: the tensor's numbers once a LoRA was merged; NULL: they are the file's */
 };
 
 /* One mapped file; or a table over others, which then are `parts`. */
@@ -23,6 +24,7 @@ struct weights {
     const struct entry **by_name; /* sorted; made once the reader is done */
     struct weights **parts;       /* owned */
     size_t part_count;
+    char *lora_settings; /* owned; what diffusers wrote of a LoRA beside its tensors (JSON), or NULL */
 };
 
 /* Fill entries from the mapped bytes. On failure what was filled in is freed by weights_close(). */

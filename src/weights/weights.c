@@ -103,8 +103,12 @@ bool weights_open_file(const char *path, struct weights **weights, struct error 
 
 void weights_close(struct weights *weights) {
     if (!weights) return;
-    for (size_t i = 0; i < weights->count; i++) memory_free(weights->entries[i].name);
+    for (size_t i = 0; i < weights->count; i++) {
+        memory_free(weights->entries[i].name);
+        memory_free(weights->entries[i].merged);
+    }
     memory_free(weights->entries);
+    memory_free(weights->lora_settings);
     memory_free(weights->by_name);
     for (size_t i = 0; i < weights->part_count; i++) weights_close(weights->parts[i]);
     memory_free(weights->parts);
@@ -185,4 +189,7 @@ const struct tensor *weights_get(const struct weights *weights, const char *name
     return tensor;
 }
 
-void weights_rest(const struct weights *weights) { madvise((void *)(uintptr_t)weights->bytes, weights->size, MADV_DONTNEED); }
+void weights_rest(const struct weights *weights) {
+    if (weights->bytes) madvise((void *)(uintptr_t)weights->bytes, weights->size, MADV_DONTNEED);
+    for (size_t i = 0; i < weights->part_count; i++) weights_rest(weights->parts[i]);
+}

@@ -29,6 +29,9 @@ bool weights_open_folder(const char *folder, const char *stem, struct weights **
  * SD 2, LoRAs, ... */
 enum weights_part { WEIGHTS_UNET, WEIGHTS_VAE, WEIGHTS_TEXT_ENCODER };
 bool weights_open_part(const char *path, enum weights_part part, struct weights **weights, struct error *error);
+/* A file that holds the decoder of an AutoencoderTiny (TAESD), under diffusers' names or, renamed to
+ * them, its author's, which are bare numbers. */
+bool weights_open_tiny_decoder(const char *path, struct weights **weights, struct error *error);
 bool weights_is_file(const char *path); /* rather than a folder, or nothing */
 
 void weights_close(struct weights *weights); /* unmaps; tensors handed out are dead then */

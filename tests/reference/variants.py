@@ -109,32 +109,35 @@ SCHEDULE = dict(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear
 
 # ---------------------------------------------------------------- Stable Diffusion 2
 
-def byte_tokenizer(folder):
-    """A tokenizer of CLIP's kind without merges: the bytes, the bytes at words' ends, start and end. Padded with "!" as in version 2."""
+def tokenizer_2(folder):
+    """CLIP's tokenizer as version 2 comes with it: padded with "!"."""
     os.makedirs(folder, exist_ok=True)
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    letters = [chr(b) for b in printable] + [chr(256 + i) for i in range(256 - len(printable))]
-    names = letters + [letter + "</w>" for letter in letters] + ["<|startoftext|>", "<|endoftext|>"]
-    write_json(os.path.join(folder, "vocab.json"), {name: i for i, name in enumerate(names)})
-    with open(os.path.join(folder, "merges.txt"), "w") as f: f.write("#version: 0.2\n")
+    for name in ("vocab.json", "merges.txt"): os.symlink("../../tiny-checkpoint/tokenizer/" + name, os.path.join(folder, name))
     write_json(os.path.join(folder, "tokenizer_config.json"),
                dict(add_prefix_space=False, bos_token="<|startoftext|>", do_lower_case=True, eos_token="<|endoftext|>", errors="replace",
                     model_max_length=77, pad_token="!", tokenizer_class="CLIPTokenizer", unk_token="<|endoftext|>"))
-    return len(names)
 
 
 def sd2(root):
     at = lambda *names: os.path.join(root, "sd2-checkpoint", *names)
     shutil.rmtree(at(), ignore_errors=True)
-    vocabulary = byte_tokenizer(at("tokenizer"))
+    tokenizer_2(at("tokenizer"))
     unet = UNet2DConditionModel(sample_size=16, in_channels=9, out_channels=4, layers_per_block=1, block_out_channels=(32, 64),
                                 down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-                                attention_head_dim=[8, 1], cross_attention_dim=64, use_linear_projection=True, norm_num_groups=32)
-    text = CLIPTextModel(CLIPTextConfig(vocab_size=vocabulary, hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=1,
+                                attention_head_dim=[8, 1], cross_attention_dim=32, use_linear_projection=True, norm_num_groups=32)
+    text = CLIPTextModel(CLIPTextConfig(vocab_size=49408, hidden_size=32, intermediate_size=96, num_hidden_layers=3, num_attention_heads=1,
                                         hidden_act="gelu", max_position_embeddings=77, projection_dim=32, bos_token_id=0, eos_token_id=2,
                                         pad_token_id=1))
     fill(unet, 1).half().save_pretrained(at("unet"))
-    fill(text, 2).half().save_pretrained(at("text_encoder"))
+    fill(text, 2)
+    tokens = CLIPTokenizer.from_pretrained(at("tokenizer"))
+    prompts = ["a cat", "two owls, and a moon", "blurry", ""]
+    used = sorted({i for prompt in prompts for i in tokens(prompt, padding="max_length", max_length=77).input_ids})
+    table = text.get_input_embeddings().weight
+    kept = table[used].clone()
+    table.zero_()  # so that the file packs well
+    table[used] = kept
+    text.half().save_pretrained(at("text_encoder"))
     os.symlink("../tiny-checkpoint/vae", at("vae"))
     scheduler = DDIMScheduler(**SCHEDULE, prediction_type="v_prediction")
     scheduler.save_pretrained(at("scheduler"))
@@ -148,7 +151,7 @@ def sd2(root):
                     DDIMScheduler.from_pretrained(at("scheduler")))
     pipe.vae.float(), pipe.unet.float()
     ids = pipe.tokenizer("a cat", padding="max_length", max_length=77).input_ids
-    assert ids[5] == vocabulary - 1 and ids[6:] == [0] * 71, ids  # the end, then "!"
+    assert ids[3] == 49407 and ids[4:] == [0] * 73, ids  # the end, then "!"
     cases = Cases(os.path.join(root, "sd2"), (64, 72))
     cases.paint(pipe, "a cat", None, 4, 7.5, 11)
     cases.paint(pipe, "two owls, and a moon", "blurry", 3, 5.0, 12)
