@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli/commands.h"
+#include "cli/engine_options.h"
 #include "cli/named_model.h"
 #include "cli/options.h"
 #include "cli/preview.h"
@@ -19,8 +20,9 @@ struct paint_settings {
     const char *image, *mask, *prompt, *negative_prompt, *model, *out;
     long long steps, seed, count, threads;
     double guidance;
-    bool seed_given, invert_mask, raw, no_safety, quiet, preview_given;
+    bool seed_given, steps_given, guidance_given, invert_mask, raw, no_safety, quiet, preview_given;
     int dtype, preview;
+    struct engine_settings engine;
 };
 
 static bool load_picture(const char *path, struct image *image, int *orientation, struct error *error) {
@@ -154,6 +156,20 @@ static bool check_output(const struct paint_settings *settings, struct error *er
     return fine;
 }
 
+static void print_note(void *user, const char *line) {
+    (void)user;
+    fprintf(stderr, "%s\n", line);
+}
+
+/* What a LoRA for few steps wants is the default then. */
+static void heed_model(struct paint_settings *settings, const inpaint_model *model) {
+    inpaint_info info;
+    inpaint_describe(model, &info);
+    if (info.steps == 0) return;
+    if (!settings->steps_given) settings->steps = info.steps;
+    if (!settings->guidance_given) settings->guidance = info.guidance;
+}
+
 static bool run(struct paint_settings *settings, struct error *error) {
     uint16_t random;
     if (!check_output(settings, error)) return false;
@@ -163,13 +179,17 @@ static bool run(struct paint_settings *settings, struct error *error) {
     }
     fprintf(stderr, "Using seed: %lld\n", settings->seed);
     struct image image = {0}, mask = {0};
-    const inpaint_options options = {
-        .dtype = (inpaint_dtype)settings->dtype, .threads = (int)settings->threads, .no_safety = settings->no_safety};
+    inpaint_options options = {.dtype = (inpaint_dtype)settings->dtype,
+                               .threads = (int)settings->threads,
+                               .no_safety = settings->no_safety,
+                               .note = settings->quiet ? NULL : print_note};
     inpaint_model *model = NULL;
-    bool fine = load_both(settings, &image, &mask, error);
+    bool fine = engine_options_use(&settings->engine, &options, error) && load_both(settings, &image, &mask, error);
     if (fine) fine = (model = named_model_open(settings->model, &options, error)) != NULL;
+    if (fine) heed_model(settings, model);
     fine = fine && paint(settings, model, &image, &mask, error);
     inpaint_close(model);
+    engine_options_free(&settings->engine);
     image_free(&image);
     image_free(&mask);
     return fine;
@@ -193,7 +213,14 @@ static void *target_of(struct paint_settings *settings, const char *input) {
     return NULL;
 }
 
-enum { OPTIONS_MAX = 24, HELP_SIZE = 160 };
+enum { OPTIONS_MAX = 28, HELP_SIZE = 160 };
+
+/* Where it is noted that the option was given. */
+static bool *given_of(struct paint_settings *settings, const char *input) {
+    if (strcmp(input, "seed") == 0) return &settings->seed_given;
+    if (strcmp(input, "num_inference_steps") == 0) return &settings->steps_given;
+    return strcmp(input, "guidance_scale") == 0 ? &settings->guidance_given : NULL;
+}
 
 static void write_help(const struct input_field *field, char help[HELP_SIZE]) {
     int used = snprintf(help, HELP_SIZE, "%s", field->flag_help);
@@ -224,7 +251,7 @@ static size_t input_options(struct paint_settings *settings, struct option_row *
                                           target_of(settings, field->name),
                                           field->flag_minimum,
                                           field->flag_maximum,
-                                          strcmp(field->flag, "seed") == 0 ? &settings->seed_given : NULL};
+                                          given_of(settings, field->name)};
         count++;
     }
     return count;
@@ -251,6 +278,7 @@ int command_paint(int argc, char **argv) {
         {"threads", 't', OPTION_INTEGER, "N", "processors to use (default: all)", &settings.threads, 0, 256, NULL},
         {"model", 0, OPTION_TEXT, "MODEL", "a pulled model's name, a folder or a single file (default: the bundled model)", &settings.model,
          0, 0, NULL},
+        ENGINE_OPTIONS(&settings.engine),
         {"no-safety", 0, OPTION_FLAG, NULL, "do not load the safety checker", &settings.no_safety, 0, 0, NULL},
         {"preview", 0, OPTION_MAYBE_CHOICE, "auto|kitty|iterm|sixel", "show the forming picture, in a terminal that can", &settings.preview,
          0, 0, &settings.preview_given},
@@ -268,7 +296,8 @@ int command_paint(int argc, char **argv) {
         "Exit codes: 0 painted, 1 trouble inside, 2 wrong options, 3 a file can't be used, 4 withheld by the safety checker, 130 "
         "interrupted.",
         "  inpaintd paint photo.jpg --mask mask.png -p \"a red apple\" -o apple.png\n"
-        "  inpaintd paint photo.jpg -m mask.png -p \"a penguin\" --count 3 --seed 7 --steps 20 --guidance 4",
+        "  inpaintd paint photo.jpg -m mask.png -p \"a penguin\" --count 3 --seed 7 --steps 20 --guidance 4\n"
+        "  inpaintd paint photo.jpg -m mask.png -p \"a fox\" --model sd15 --lora lcm-lora-sdv1-5/ --lora style.safetensors:0.7",
         rows,
         1,
         1};

@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/data_folder.h"
+#include "cli/engine_options.h"
 #include "cli/hints.h"
 #include "cli/options.h"
 #include "cli/supervisor.h"
@@ -17,9 +18,10 @@ struct serve_settings {
     bool no_safety, data_uri_output, private_inputs, say_aborted;
     int dtype, log_format;
     bool log_format_given;
+    struct engine_settings engine;
 };
 
-enum { WORKER_ARGUMENTS = 16 };
+enum { WORKER_ARGUMENTS = 16 + ENGINE_ARGUMENTS_MAX };
 
 struct listener {
     const char *scheme, *host;
@@ -42,6 +44,7 @@ static void worker_arguments(const struct serve_settings *settings, const struct
     for (; n < sizeof fixed / sizeof *fixed; n++) arguments[n] = fixed[n];
     if (settings->no_safety) arguments[n++] = "--no-safety";
     if (settings->private_inputs) arguments[n++] = "--private-inputs";
+    engine_options_pass(&settings->engine, arguments, &n);
     arguments[n] = NULL;
 }
 
@@ -113,6 +116,7 @@ int command_serve(int argc, char **argv) {
         {"workers", 'w', OPTION_INTEGER, "N", "worker processes here, 0 to 64 (default 1)", &settings.workers, 0, 64, NULL},
         {"threads", 't', OPTION_INTEGER, "N", "processors for each worker (default: all)", &settings.threads, 0, 256, NULL},
         {"dtype", 0, OPTION_CHOICE, "auto|f32|bf16", "arithmetic (default auto)", &settings.dtype, 0, 0, NULL},
+        ENGINE_OPTIONS(&settings.engine),
         {"public-url", 0, OPTION_TEXT, "URL", "base of the URLs in answers (default: as the client asked)", &settings.public_url, 0, 0,
          NULL},
         {"max-wait", 0, OPTION_INTEGER, "SECONDS", "longest \"Prefer: wait\" (default 60)", &settings.wait, 1, 86400, NULL},

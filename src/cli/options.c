@@ -31,6 +31,14 @@ static bool store_choice(const struct option_row *row, const char *value, struct
     return error_set(error, ERROR_ARGUMENT, "--%s must be one of %s, not \"%s\"", row->name, row->argument, value);
 }
 
+static bool store_text(const struct option_row *row, const char *value, struct error *error) {
+    struct option_texts *texts = row->target;
+    if (texts->count == OPTION_TEXTS_MAX)
+        return error_set(error, ERROR_ARGUMENT, "--%s is there more than %d times", row->name, OPTION_TEXTS_MAX);
+    texts->text[texts->count++] = value;
+    return true;
+}
+
 static bool store_value(const struct option_row *row, const char *value, struct error *error) {
     switch (row->kind) {
     case OPTION_FLAG:
@@ -39,6 +47,8 @@ static bool store_value(const struct option_row *row, const char *value, struct 
     case OPTION_TEXT:
         *(const char **)row->target = value;
         return true;
+    case OPTION_TEXTS:
+        return store_text(row, value, error);
     case OPTION_CHOICE:
     case OPTION_MAYBE_CHOICE:
         return store_choice(row, value, error);

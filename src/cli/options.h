@@ -6,7 +6,14 @@
 
 #include <stddef.h>
 
-enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_INTEGER, OPTION_NUMBER, OPTION_CHOICE, OPTION_MAYBE_CHOICE };
+enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_INTEGER, OPTION_NUMBER, OPTION_CHOICE, OPTION_MAYBE_CHOICE, OPTION_TEXTS };
+
+/* What an option that may be repeated was given, in order. */
+enum { OPTION_TEXTS_MAX = 16 };
+struct option_texts {
+    const char *text[OPTION_TEXTS_MAX];
+    int count;
+};
 
 struct option_row {
     const char *name; /* "steps": --steps */
@@ -15,7 +22,7 @@ struct option_row {
     const char
         *argument; /* "N" in the help; for the choices: "auto|f32|bf16"; for OPTION_MAYBE_CHOICE the first may be left out, else =CHOICE */
     const char *help;
-    void *target; /* bool, const char *, long long, double, int (index of the choice) */
+    void *target; /* bool, const char *, long long, double, int (index of the choice), struct option_texts */
     double minimum, maximum;
     bool *given; /* optional: set when the option occurs */
 };

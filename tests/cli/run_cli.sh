@@ -122,6 +122,29 @@ for key in guided_step_s encode_s decode_s text_s safety_s load_s peak_f32_gflop
 done
 run 2 bench --size big
 
+# LoRAs, samplers, decoders.
+lora=$root/tests/reference/lora
+cp "$lora/peft.safetensors" sd15_lcm.safetensors
+paint() { run "$1" paint "$golden/image-0.png" --mask "$golden/mask-0.png" --model "$tiny" --seed 7 --dtype f32 --no-safety "${@:2}"; }
+paint 0 --steps 2 -o plain.png
+paint 0 --steps 2 --lora "$lora/kohya.safetensors:0.5" -o lora.png
+check "says what a LoRA changed" grep -q 'kohya.safetensors, weight 0.5: 204 layers changed' err
+check "and it paints something else" sh -c '! cmp -s plain.png lora.png'
+paint 0 --lora sd15_lcm.safetensors -o lcm.png
+check "a LoRA for few steps brings sampler and steps" grep -q 'sampler lcm; it wants 4 steps' err
+check "and they are heeded" sh -c 'tr "\r" "\n" <err | grep -q "step 4 of 4"'
+paint 0 --lora sd15_lcm.safetensors --sampler ddim --steps 2 -o ddim.png
+check "unless told otherwise" grep -q 'another was asked for' err
+paint 0 --steps 2 --decoder "$root/tests/reference/taesd/taesd_decoder.safetensors" --previewer "$root/tests/reference/taesd/vae" -o taesd.png
+check "another decoder makes another picture" sh -c '! cmp -s plain.png taesd.png'
+paint 3 --lora nowhere.safetensors:0.5
+check "names the LoRA that is not there" grep -q 'no file nowhere.safetensors;' err
+paint 3 --lora "$golden/image-0.png"
+paint 2 --sampler dance
+paint 2 --sampler lcm --steps 51
+run 3 serve --listen 127.0.0.1:0 --data lora-data --model "$tiny" --no-safety --lora "$lora/kohya.safetensors" --lora nowhere.safetensors
+check "serve hands them to its worker" grep -q 'no file nowhere.safetensors;' err
+
 # Tokens: shown once, listed, revoked.
 run 0 token create alice --data data
 check "shows the secret" grep -Eqx 'inp_[0-9a-f]{48}' out
