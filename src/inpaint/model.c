@@ -44,6 +44,14 @@ static bool read_index(const char *folder, char name[64], bool *has_safety, stru
         if (strstr(name, "XL"))
             fine = error_set(error, ERROR_UNSUPPORTED,
                              "%s holds a %s; SDXL can't be used here: get stable-diffusion-v1-5/stable-diffusion-inpainting", folder, name);
+        const json_t *unet = json_array_get(json_object_get(index, "unet"), 1),
+                     *other = json_array_get(json_object_get(index, "transformer"), 1);
+        if (fine && !json_is_string(unet) && json_is_string(other))
+            fine = error_set(
+                error, ERROR_UNSUPPORTED,
+                "%s holds a %s, whose network is a diffusion transformer (Stable Diffusion 3, Flux or the like), not a UNet: it can't "
+                "be used here; get stable-diffusion-v1-5/stable-diffusion-inpainting",
+                folder, name);
         *has_safety = json_is_string(json_array_get(json_object_get(index, "safety_checker"), 1));
     }
     json_decref(index);
@@ -124,6 +132,11 @@ static bool open_file(struct inpaint_model *model, const char *path, const inpai
     if (!open_unet(model, path, error) || !open_text_encoder(model, path, error) || !open_vae(model, path, error) ||
         !open_tokenizer(model, NULL, error))
         return false;
+    if (text_encoder_is_open_clip(model->text_encoder)) {
+        snprintf(model->name, sizeof model->name, "Stable Diffusion 2 inpainting, single file");
+        tokenizer_pad_as_open_clip(model->tokenizer);
+    }
+    if (unet_says_velocity(model->unet)) model->sampler.prediction_type = PREDICTION_V;
     if (options->no_safety) return true;
     return error_set(
         error, ERROR_UNSUPPORTED,

@@ -105,10 +105,10 @@ json_t *derive_text_encoder_config(const struct weights *weights, struct error *
     const char *prefix = size_of(weights, 0, "text_model.embeddings.token_embedding.weight") ? "text_model." : "";
     size_t width = size_of(weights, 1, "%sembeddings.token_embedding.weight", prefix), layers = 0;
     while (layers < COUNT_MAX && size_of(weights, 0, "%sencoder.layers.%zu.mlp.fc1.weight", prefix, layers)) layers++;
-    return finish(json_pack("{ss so so so so so so}", "hidden_act", "quick_gelu", "hidden_size", number(width), "num_attention_heads",
-                            number(width > CLIP_HEAD ? width / CLIP_HEAD : 1), "num_hidden_layers", number(layers), "intermediate_size",
-                            number(size_of(weights, 0, "%sencoder.layers.0.mlp.fc1.weight", prefix)), "vocab_size",
-                            number(size_of(weights, 0, "%sembeddings.token_embedding.weight", prefix)), "max_position_embeddings",
-                            number(size_of(weights, 0, "%sembeddings.position_embedding.weight", prefix))),
+    return finish(json_pack("{ss so so so so so so}", "hidden_act", weights_has_open_clip(weights) ? "gelu" : "quick_gelu", "hidden_size",
+                            number(width), "num_attention_heads", number(width > CLIP_HEAD ? width / CLIP_HEAD : 1), "num_hidden_layers",
+                            number(layers), "intermediate_size", number(size_of(weights, 0, "%sencoder.layers.0.mlp.fc1.weight", prefix)),
+                            "vocab_size", number(size_of(weights, 0, "%sembeddings.token_embedding.weight", prefix)),
+                            "max_position_embeddings", number(size_of(weights, 0, "%sembeddings.position_embedding.weight", prefix))),
                   error);
 }

@@ -104,6 +104,7 @@ bool text_encoder_merge(struct text_encoder *encoder, struct lora *lora, double 
     return lora_merge(lora, WEIGHTS_TEXT_ENCODER, encoder->weights, weight, pool, error);
 }
 
+bool text_encoder_is_open_clip(const struct text_encoder *encoder) { return weights_has_open_clip(encoder->weights); }
 size_t text_encoder_width(const struct text_encoder *encoder) { return encoder->clip.width; }
 const struct weights *text_encoder_weights(const struct text_encoder *encoder) { return encoder->weights; }
 size_t text_encoder_bytes(const struct text_encoder *encoder) { return weights_bytes(encoder->weights); }

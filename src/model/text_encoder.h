@@ -14,6 +14,7 @@ bool text_encoder_open(const char *path, struct text_encoder **encoder, struct e
 void text_encoder_close(struct text_encoder *encoder);
 /* Merge a LoRA into the weights: before the first run. */
 bool text_encoder_merge(struct text_encoder *encoder, struct lora *lora, double weight, struct pool *pool, struct error *error);
+bool text_encoder_is_open_clip(const struct text_encoder *encoder); /* of a single file of version 2 */
 size_t text_encoder_width(const struct text_encoder *encoder);
 const struct weights *text_encoder_weights(const struct text_encoder *encoder); /* as they are in the file */
 size_t text_encoder_bytes(const struct text_encoder *encoder);                  /* mapped */

@@ -112,6 +112,7 @@ bool unet_merge(struct unet *unet, struct lora *lora, double weight, struct pool
     return lora_merge(lora, WEIGHTS_UNET, unet->weights, weight, pool, error);
 }
 
+bool unet_says_velocity(const struct unet *unet) { return weights_says_velocity(unet->weights); }
 size_t unet_context_width(const struct unet *unet) { return unet->config.context_width; }
 size_t unet_sample_size(const struct unet *unet) { return unet->config.sample_size; }
 const struct weights *unet_weights(const struct unet *unet) { return unet->weights; }

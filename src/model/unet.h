@@ -15,6 +15,7 @@ bool unet_open(const char *path, struct unet **unet, struct error *error);
 void unet_close(struct unet *unet);
 /* Merge a LoRA into the weights: before the first run is created. */
 bool unet_merge(struct unet *unet, struct lora *lora, double weight, struct pool *pool, struct error *error);
+bool unet_says_velocity(const struct unet *unet); /* a single file may; of a folder, the scheduler does */
 size_t unet_context_width(const struct unet *unet);
 size_t unet_sample_size(const struct unet *unet);            /* latent side that it was trained at */
 const struct weights *unet_weights(const struct unet *unet); /* as they are in the file */

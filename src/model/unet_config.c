@@ -43,14 +43,17 @@ static bool check_channels_in(const json_t *root, struct error *error) {
     size_t in = UNET_LATENT; /* diffusers' default */
     if (!config_size(root, "in_channels", 1, CHANNELS_MAX, &in, error)) return false;
     if (in == UNET_IN) return true;
+    double width = json_number_value(json_object_get(root, "cross_attention_dim"));
+    const char *version = width == 768 ? "Stable Diffusion 1 " : width == 1024 ? "Stable Diffusion 2 " : width == 2048 ? "SDXL " : "";
     if (in == UNET_LATENT)
         return error_set(error, ERROR_UNSUPPORTED,
-                         "this UNet takes 4 channels, so it paints whole pictures and can't inpaint; get an inpainting checkpoint, "
-                         "whose UNet takes 9, such as stable-diffusion-v1-5/stable-diffusion-inpainting");
+                         "this %sUNet takes 4 channels, so it paints whole pictures and can't inpaint; get an inpainting checkpoint, "
+                         "whose UNet takes 9, such as stable-diffusion-v1-5/stable-diffusion-inpainting",
+                         version);
     return error_set(error, ERROR_UNSUPPORTED,
-                     "this UNet takes %zu channels where inpainting needs 9; get an inpainting checkpoint, such as "
+                     "this %sUNet takes %zu channels where inpainting needs 9; get an inpainting checkpoint, such as "
                      "stable-diffusion-v1-5/stable-diffusion-inpainting",
-                     in);
+                     version, in);
 }
 
 /* Which blocks have attention: NAMECrossAttn... or plain. */

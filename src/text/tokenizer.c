@@ -55,6 +55,8 @@ bool tokenizer_open(const char *folder, struct tokenizer **tokenizer, struct err
     return true;
 }
 
+void tokenizer_pad_as_open_clip(struct tokenizer *tokenizer) { tokenizer->pad = 0; }
+
 void tokenizer_close(struct tokenizer *tokenizer) {
     if (!tokenizer) return;
     vocabulary_close(tokenizer->vocabulary);

@@ -11,9 +11,11 @@ enum { TOKENIZER_LENGTH = 77, TOKENIZER_START = 49406, TOKENIZER_END = 49407 };
 
 struct tokenizer;
 
-/* From a folder with vocab.json and merges.txt, and tokenizer_config.json, optional, whose pad_token is used. */
-/* folder NULL: CLIP's own, from the copy inside the program. */
+/* From a folder with vocab.json and merges.txt, and tokenizer_config.json, optional, whose pad_token is used.
+ * folder NULL: CLIP's own, from the copy inside the program. */
 bool tokenizer_open(const char *folder, struct tokenizer **tokenizer, struct error *error);
+/* Pad as OpenCLIP does, with token 0 ("!"). */
+void tokenizer_pad_as_open_clip(struct tokenizer *tokenizer);
 void tokenizer_close(struct tokenizer *tokenizer);
 
 /* Ids of `text` (UTF-8; bytes that are not become U+FFFD), padded to 77 with the end token,

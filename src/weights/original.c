@@ -31,9 +31,26 @@ static const struct {
     {"model.diffusion_model.joint_blocks.", true, "this is a Stable Diffusion 3 checkpoint, which can't be used here; " GET},
     {"model.diffusion_model.double_blocks.", true, "this is a Flux checkpoint, which can't be used here; " GET},
     {"double_blocks.", true, "this is a Flux model, which can't be used here; " GET},
-    {"cond_stage_model.model.", true,
-     "this is a Stable Diffusion 2 checkpoint in one file, whose text encoder is OpenCLIP's and can't be read from it; get "
-     "the folder in diffusers' layout (stabilityai/stable-diffusion-2-inpainting)"},
+    {"control_lora", false, "this is a ControlNet, which guides a checkpoint and is none itself"},
+    {"controlnet_cond_embedding.", true, "this is a ControlNet, which guides a checkpoint and is none itself"},
+    {"ip_adapter.", true, "this is an IP-Adapter, which guides a checkpoint and is none itself"},
+    {"motion_modules.", false, "this is a motion module (AnimateDiff), which moves a checkpoint's pictures and is none itself"},
+    {"add_embedding.linear_1.", true, "this is the UNet of an SDXL checkpoint, which can't be used here; " GET},
+    {"ztsnr", true, "this checkpoint was trained with a noise schedule that ends in pure noise (ztsnr), which is not supported; " GET},
+};
+
+/* Tensors that only files with one component begin with. */
+static const struct {
+    const char *tensor, *what;
+} parts[] = {
+    {"encoder.conv_in.weight", "an autoencoder (VAE) alone"},
+    {"decoder.conv_in.weight", "an autoencoder (VAE) alone"},
+    {"first_stage_model.decoder.conv_in.weight", "an autoencoder (VAE) alone"},
+    {"decoder.layers.0.weight", "a tiny autoencoder (TAESD), which --decoder and --previewer take"},
+    {"3.conv.0.weight", "a tiny autoencoder (TAESD), which --decoder and --previewer take"},
+    {"concept_embeds", "a safety checker alone"},
+    {"text_model.embeddings.token_embedding.weight", "a text encoder alone"},
+    {"token_embedding.weight", "a text encoder alone"},
 };
 
 static bool shows(const struct weights *file, const char *sign, bool begins) {
@@ -44,25 +61,49 @@ static bool shows(const struct weights *file, const char *sign, bool begins) {
     return false;
 }
 
-static bool check_channels(const struct tensor *first, struct error *error) {
+/* Which version, by the text that its cross-attention takes; "" when it is neither. */
+static const char *version_of(const struct weights *file) {
+    const struct tensor *keys = weights_find(file, "model.diffusion_model.middle_block.1.transformer_blocks.0.attn2.to_k.weight");
+    size_t width = keys && keys->rank == 2 ? keys->shape[1] : 0;
+    return open_clip_is_there(file) || width == 1024 ? "Stable Diffusion 2 " : width == 768 ? "Stable Diffusion 1 " : "";
+}
+
+static bool check_channels(const struct weights *file, const struct tensor *first, struct error *error) {
+    static const struct {
+        size_t channels;
+        const char *what;
+    } known[] = {
+        {4, "so it paints whole pictures and can't inpaint"},
+        {5, "as Stable Diffusion 2's depth model does, and can't inpaint"},
+        {7, "as Stable Diffusion's upscaler does, and can't inpaint"},
+        {8, "as InstructPix2Pix does, and can't inpaint"},
+    };
     size_t channels = first->rank == 4 ? first->shape[1] : 0;
+    const char *version = version_of(file);
     if (channels == 9) return true;
-    if (channels == 4)
-        return error_set(error, ERROR_UNSUPPORTED,
-                         "this checkpoint's UNet takes 4 channels, so it paints whole pictures and can't inpaint; " GET);
-    if (channels == 8)
-        return error_set(error, ERROR_UNSUPPORTED,
-                         "this checkpoint's UNet takes 8 channels, as InstructPix2Pix does, and can't inpaint; " GET);
-    return error_set(error, ERROR_UNSUPPORTED, "this checkpoint's UNet takes %zu channels where inpainting needs 9; " GET, channels);
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (channels == known[i].channels)
+            return error_set(error, ERROR_UNSUPPORTED, "this %scheckpoint's UNet takes %zu channels, %s; " GET, version, channels,
+                             known[i].what);
+    return error_set(error, ERROR_UNSUPPORTED, "this %scheckpoint's UNet takes %zu channels where inpainting needs 9; " GET, version,
+                     channels);
 }
 
 bool original_check(const struct weights *file, struct error *error) {
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (shows(file, others[i].sign, others[i].begins)) return error_set(error, ERROR_UNSUPPORTED, "%s", others[i].what);
     const struct tensor *first = weights_find(file, "model.diffusion_model.input_blocks.0.0.weight");
-    if (first) return check_channels(first, error);
+    if (first) return check_channels(file, first, error);
+    if (shows(file, "model.diffusion_model.", true))
+        return error_set(
+            error, ERROR_UNSUPPORTED,
+            "this checkpoint's UNet has no first convolution (model.diffusion_model.input_blocks.0.0.weight): it was cut, or is "
+            "of a family that can't be used here; " GET);
     if (weights_find(file, "conv_in.weight") && weights_find(file, "time_embedding.linear_1.weight"))
         return error_set(error, ERROR_UNSUPPORTED, "this is a UNet alone, in diffusers' names; give the folder of the whole checkpoint");
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (weights_find(file, parts[i].tensor))
+            return error_set(error, ERROR_UNSUPPORTED, "this is %s; a checkpoint has more: " GET, parts[i].what);
     if (shows(file, "model_ema.", true))
         return error_set(error, ERROR_UNSUPPORTED, "this file holds the averaged (EMA) weights alone, under names of their own; " GET);
     return error_set(error, ERROR_UNSUPPORTED,
@@ -85,7 +126,32 @@ static bool add_renamed(const struct entry *from, const char *name, struct weigh
     entry->name = memory_string(name);
     if (!entry->name) return error_set(error, ERROR_MEMORY, "out of memory for the name of tensor %s", quoted(name, shown));
     table->count++;
-    table->size += entry->end - entry->first;
+    return true;
+}
+
+/* Rows [i, i + 1) * shape[0] / OPEN_CLIP_STACKED of what is stacked. */
+static void cut_stack(struct entry *entry, size_t i) {
+    struct tensor *tensor = &entry->tensor;
+    tensor->shape[0] /= OPEN_CLIP_STACKED;
+    size_t bytes = tensor_count(tensor) * dtype_size(tensor->dtype);
+    tensor->data = (const char *)tensor->data + i * bytes;
+    entry->first += i * bytes;
+    entry->end = entry->first + bytes;
+}
+
+static bool rename_open_clip(const struct weights *file, struct weights *table, struct error *error) {
+    struct open_clip_name name;
+    size_t layers = open_clip_layers(file);
+    for (size_t i = 0; i < file->count; i++) {
+        const struct entry *entry = &file->entries[i];
+        if (!open_clip_name(entry->name, layers, &name)) continue;
+        bool stacked = name.count > 1;
+        if (stacked && (entry->tensor.rank < 1 || entry->tensor.shape[0] % OPEN_CLIP_STACKED != 0)) continue;
+        for (size_t k = 0; k < name.count; k++) {
+            if (!add_renamed(entry, name.name[k], table, error)) return false;
+            if (stacked) cut_stack(&table->entries[table->count - 1], k);
+        }
+    }
     return true;
 }
 
@@ -94,7 +160,11 @@ static bool rename_part(const struct weights *file, int part, struct weights *ta
     struct original_layout layout;
     char name[ORIGINAL_NAME_SIZE];
     original_layout(file, &layout);
-    for (size_t i = 0; i < file->count; i++)
+    table->open_clip = open_clip_is_there(file);
+    table->velocity = weights_find(file, "v_pred") != NULL;
+    bool open_clip = part == WEIGHTS_TEXT_ENCODER && table->open_clip;
+    if (open_clip && !rename_open_clip(file, table, error)) return false;
+    for (size_t i = 0; i < file->count && !open_clip; i++)
         if (original_name(&layout, (enum weights_part)part, file->entries[i].name, name) &&
             !add_renamed(&file->entries[i], name, table, error))
             return false;
@@ -112,13 +182,15 @@ bool weights_is_file(const char *path) {
 static bool open_renamed(const char *path, struct weights *file,
                          bool (*fill)(const struct weights *file, int part, struct weights *table, struct error *error), int part,
                          struct weights **out, struct error *error) {
-    struct weights *table = weights_create(path, file->count, 1, error);
+    size_t most = OPEN_CLIP_STACKED * file->count;
+    struct weights *table = weights_create(path, most, 1, error);
     if (!table) {
         weights_close(file);
         return false;
     }
     table->parts[table->part_count++] = file;
     if (fill(file, part, table, error)) {
+        for (size_t i = 0; i < table->count; i++) table->size += table->entries[i].end - table->entries[i].first;
         *out = table;
         return true;
     }

@@ -16,8 +16,7 @@ static const char *after(const char *text, const char *prefix) {
     return strncmp(text, prefix, length) == 0 ? text + length : NULL;
 }
 
-/* A number of up to three digits and the dot behind it; NULL when there is none. */
-static const char *take_number(const char *text, size_t *number) {
+const char *original_number(const char *text, size_t *number) {
     size_t digits = 0;
     *number = 0;
     for (; digits < 3 && text[digits] >= '0' && text[digits] <= '9'; digits++) *number = *number * 10 + (size_t)(text[digits] - '0');
@@ -92,10 +91,10 @@ static bool unet_name(const struct original_layout *layout, const char *name, ch
     };
     size_t index, place;
     const char *rest;
-    if ((rest = after(name, "middle_block."))) return (rest = take_number(rest, &place)) && unet_middle(place, rest, out);
+    if ((rest = after(name, "middle_block."))) return (rest = original_number(rest, &place)) && unet_middle(place, rest, out);
     bool input = (rest = after(name, "input_blocks.")) != NULL;
     if (!input && !(rest = after(name, "output_blocks."))) return REPLACE(ends, "", name, out);
-    if (!(rest = take_number(rest, &index)) || !(rest = take_number(rest, &place))) return false;
+    if (!(rest = original_number(rest, &index)) || !(rest = original_number(rest, &place))) return false;
     return input ? unet_input(layout, index, place, rest, out) : unet_output(layout, index, place, rest, out);
 }
 
@@ -131,7 +130,7 @@ static bool vae_block(const struct original_layout *layout, bool up, size_t bloc
         snprintf(prefix, sizeof prefix, "%s.%zu.%s.0.conv.", side, place, up ? "upsamplers" : "downsamplers");
         return join(out, prefix, scaling);
     }
-    if (!layer || !(layer = take_number(layer, &number))) return false;
+    if (!layer || !(layer = original_number(layer, &number))) return false;
     snprintf(prefix, sizeof prefix, "%s.%zu.resnets.%zu.", side, place, number);
     return REPLACE(parts, prefix, layer, out);
 }
@@ -152,7 +151,8 @@ static bool vae_name(const struct original_layout *layout, const char *name, cha
     if ((rest = after(name, "encoder.mid."))) return vae_middle("encoder", rest, out);
     if ((rest = after(name, "decoder.mid."))) return vae_middle("decoder", rest, out);
     bool up = (rest = after(name, "decoder.up.")) != NULL;
-    if (up || (rest = after(name, "encoder.down."))) return (rest = take_number(rest, &block)) && vae_block(layout, up, block, rest, out);
+    if (up || (rest = after(name, "encoder.down.")))
+        return (rest = original_number(rest, &block)) && vae_block(layout, up, block, rest, out);
     return REPLACE(ends, "", name, out);
 }
 

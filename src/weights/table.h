@@ -24,7 +24,8 @@ struct weights {
     const struct entry **by_name; /* sorted; made once the reader is done */
     struct weights **parts;       /* owned */
     size_t part_count;
-    char *lora_settings; /* owned; what diffusers wrote of a LoRA beside its tensors (JSON), or NULL */
+    bool open_clip, velocity; /* of parts: see weights.h */
+    char *lora_settings;      /* owned; what diffusers wrote of a LoRA beside its tensors (JSON), or NULL */
 };
 
 /* Fill entries from the mapped bytes. On failure what was filled in is freed by weights_close(). */

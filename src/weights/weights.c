@@ -50,6 +50,8 @@ static bool read_table(struct weights *weights, struct error *error) {
     if (begins_with(weights, "version https://git-lfs"))
         return error_set(error, ERROR_FORMAT,
                          "this is only Git LFS's pointer to the weights; fetch the file itself (git lfs pull, or download it)");
+    if (begins_with(weights, "<!") || begins_with(weights, "<html"))
+        return error_set(error, ERROR_FORMAT, "this is a web page, not weights: the download went to a page about the file");
     return safetensors_read(weights, error);
 }
 
@@ -128,6 +130,10 @@ bool weights_region(const struct weights *weights, const unsigned char **first, 
     *size = weights->size;
     return weights->bytes != NULL;
 }
+
+bool weights_has_open_clip(const struct weights *part) { return part->open_clip; }
+
+bool weights_says_velocity(const struct weights *part) { return part->velocity; }
 
 const char *weights_path(const struct weights *weights) { return weights->path; }
 

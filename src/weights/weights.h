@@ -26,9 +26,13 @@ bool weights_open_folder(const char *folder, const char *stem, struct weights **
 /* One component of a checkpoint that is a single file (.safetensors or .ckpt) with the names that
  * Stable Diffusion's own program gave: its tensors under diffusers' names. Averages (EMA) are passed
  * over. ERROR_UNSUPPORTED says what the file is instead and what to get: 4-channel models, SDXL,
- * SD 2, LoRAs, ... */
+ * LoRAs, ... */
 enum weights_part { WEIGHTS_UNET, WEIGHTS_VAE, WEIGHTS_TEXT_ENCODER };
 bool weights_open_part(const char *path, enum weights_part part, struct weights **weights, struct error *error);
+/* Of a part: whether the file has OpenCLIP's text encoder, as version 2 does, not OpenAI's; and whether
+ * it says (by a tensor "v_pred") that its UNet predicts velocity. */
+bool weights_has_open_clip(const struct weights *part);
+bool weights_says_velocity(const struct weights *part);
 /* A file that holds the decoder of an AutoencoderTiny (TAESD), under diffusers' names or, renamed to
  * them, its author's, which are bare numbers. */
 bool weights_open_tiny_decoder(const char *path, struct weights **weights, struct error *error);

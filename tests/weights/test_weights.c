@@ -205,6 +205,7 @@ static void test_hostile_files(void **state) {
     refused(write_bytes("x", "GGUF\3\0\0\0\0\0", 10), ERROR_UNSUPPORTED, "GGUF");
     static const char pointer[] = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
     refused(write_bytes("x", pointer, sizeof pointer - 1), ERROR_FORMAT, "Git LFS");
+    refused(write_bytes("x", "<!DOCTYPE html>", 15), ERROR_FORMAT, "a web page");
 }
 
 /* Deep nesting must end in an error, not at the end of the stack. */
