@@ -13,6 +13,7 @@ static int64_t now(clockid_t clock) {
 
 int64_t time_wall(void) { return now(CLOCK_REALTIME); }
 int64_t time_monotonic(void) { return now(CLOCK_MONOTONIC); }
+int64_t time_processor(void) { return now(CLOCK_PROCESS_CPUTIME_ID); }
 
 void time_sleep(int64_t microseconds) {
     if (microseconds <= 0) return;

@@ -8,6 +8,7 @@
 
 int64_t time_wall(void);      /* for records; may jump */
 int64_t time_monotonic(void); /* for durations */
+int64_t time_processor(void); /* that all threads of this process together have had of processors */
 void time_sleep(int64_t microseconds);
 
 enum { TIME_TEXT_SIZE = 32 };

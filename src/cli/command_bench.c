@@ -16,7 +16,7 @@ struct bench_settings {
     const char *model, *size;
     long long steps, threads, count;
     double guidance;
-    bool json, operations, no_safety;
+    bool json, operations, no_safety, processor_time;
     int dtype;
 };
 
@@ -70,16 +70,33 @@ static inpaint_result *paint_once(const struct bench_settings *settings, struct 
     return pipeline_paint(model, &photo, &white, &params, NULL, error);
 }
 
-static void print_operations(struct inpaint_model *model) {
+/* The operations of one section of a plan, and their times' shares of all. */
+static void print_plan(const struct plan *plan, int section, const char *title) {
     size_t count;
-    const struct plan_timing *rows = plan_timing(unet_run_plan(model->run), unet_run_step_section(model->run), &count);
+    const struct plan_timing *rows = plan ? plan_timing(plan, section, &count) : NULL;
     double total = 0;
+    if (!rows) return;
     for (size_t i = 0; i < count; i++) total += rows[i].runs ? rows[i].seconds / (double)rows[i].runs : 0;
-    printf("\n%9s %6s %9s  one step's operations\n", "ms", "%", "GFLOP/s");
+    printf("\n%9s %6s %9s  %s\n", "ms", "%", "GFLOP/s", title);
     for (size_t i = 0; i < count; i++) {
         double once = rows[i].runs ? rows[i].seconds / (double)rows[i].runs : 0;
         printf("%9.2f %6.2f %9.1f  %s\n", 1e3 * once, 100 * once / total, once > 0 ? 2e-9 * rows[i].multiply_adds / once : 0, rows[i].name);
     }
+    printf("%9.2f\n", 1e3 * total);
+}
+
+/* The plans whose operations are looked at. */
+static void time_operations(const struct bench_settings *settings, struct inpaint_model *model) {
+    plan_clock *clock = settings->processor_time ? time_processor : time_monotonic;
+    struct plan *plans[] = {unet_run_plan(model->run), vae_last_plan(model->vae, false), vae_last_plan(model->vae, true)};
+    for (size_t i = 0; i < sizeof plans / sizeof *plans; i++)
+        if (plans[i]) plan_timing_start(plans[i], clock);
+}
+
+static void print_operations(struct inpaint_model *model) {
+    print_plan(vae_last_plan(model->vae, false), 0, "operations of encoding");
+    print_plan(unet_run_plan(model->run), unet_run_step_section(model->run), "operations of one step");
+    print_plan(vae_last_plan(model->vae, true), 0, "operations of decoding");
 }
 
 static bool measure(const struct bench_settings *settings, struct inpaint_model *model, const uint8_t *image, const uint8_t *mask,
@@ -93,7 +110,7 @@ static bool measure(const struct bench_settings *settings, struct inpaint_model 
     struct unet_size grown = model->run_size;
     grown.steps = (size_t)settings->steps + 1;
     if (!model_unet_run(model, &grown, 0, error)) return false;
-    if (settings->operations) plan_timing_start(unet_run_plan(model->run), true);
+    if (settings->operations) time_operations(settings, model);
     int64_t began = time_monotonic();
     result = paint_once(settings, model, figures->width, figures->height, image, mask, error);
     if (!result) return false;
@@ -184,7 +201,10 @@ int command_bench(int argc, char **argv) {
         {"dtype", 0, OPTION_CHOICE, "auto|f32|bf16", "arithmetic (default auto)", &settings.dtype, 0, 0, NULL},
         {"threads", 't', OPTION_INTEGER, "N", "processors to use (default: all)", &settings.threads, 0, 256, NULL},
         {"no-safety", 0, OPTION_FLAG, NULL, "do not load the safety checker", &settings.no_safety, 0, 0, NULL},
-        {"operations", 0, OPTION_FLAG, NULL, "also each operation of a step", &settings.operations, 0, 0, NULL},
+        {"operations", 0, OPTION_FLAG, NULL, "also each operation of a step, of encoding and of decoding", &settings.operations, 0, 0,
+         NULL},
+        {"cpu", 0, OPTION_FLAG, NULL, "operations by the time of processors spent, for busy machines", &settings.processor_time, 0, 0,
+         NULL},
         {"json", 0, OPTION_FLAG, NULL, "figures as JSON", &settings.json, 0, 0, NULL},
         {0}};
     const struct command command = {

@@ -93,6 +93,8 @@ void vae_forget(struct vae *vae) {
     }
 }
 
+struct plan *vae_last_plan(const struct vae *vae, bool decoder) { return vae->kept[decoder ? DECODE : ENCODE][0].plan; }
+
 /* ==== Opening ==== */
 
 /* Its config and its weights: from its folder, or from a single file that has all components. */

@@ -21,6 +21,8 @@ size_t vae_bytes(const struct vae *vae);
 
 /* Plans are kept for the sizes last used; vae_forget() frees them. */
 void vae_forget(struct vae *vae);
+/* For `bench`: the plan last used, or NULL. Its section is 0. */
+struct plan *vae_last_plan(const struct vae *vae, bool decoder);
 
 /* image [h][w][3] in [-1, 1], h and w multiples of 8 -> mean [h/8][w/8][4] and, with a posterior,
  * logvar (raw, before any clamp; may be NULL). Not scaled. */

@@ -29,9 +29,16 @@ struct packed_trial {
     bool right;
 };
 
+/* What one plan packed lies in one block: large pages for all of it, and none half used. */
+struct packed_slab {
+    struct packed_slab *next;
+    void *data;
+};
+
 struct packed_weights {
     pthread_mutex_t mutex;
     struct packed_entry *bucket[PACKED_BUCKETS];
+    struct packed_slab *slabs;
     size_t bytes, ready_bytes;
     struct packed_region region[PACKED_REGIONS];
     size_t region_count;

@@ -254,14 +254,14 @@ void plan_run(struct plan *plan, int section) {
     for (size_t i = 0; i < plan->operation_count; i++) {
         struct operation *operation = plan->operations[i];
         if (operation->section != section) continue;
-        if (!plan->timed) {
+        if (!plan->clock) {
             operation->type->run(operation, plan->options.pool);
             continue;
         }
-        int64_t begin = time_monotonic();
+        int64_t begin = plan->clock();
         operation->type->run(operation, plan->options.pool);
         struct plan_timing *timing = &plan->timings[i + (size_t)section];
-        timing->seconds += (double)(time_monotonic() - begin) * 1e-6;
+        timing->seconds += (double)(plan->clock() - begin) * 1e-6;
         timing->runs++;
     }
 }
@@ -275,9 +275,9 @@ double plan_multiply_adds(const struct plan *plan, int section) {
     return sum;
 }
 
-void plan_timing_start(struct plan *plan, bool on) {
-    plan->timed = on && plan->finished;
-    if (!plan->timed) return;
+void plan_timing_start(struct plan *plan, plan_clock *clock) {
+    plan->clock = plan->finished ? clock : NULL;
+    if (!plan->clock) return;
     for (size_t i = 0; i < plan->operation_count + (size_t)plan->sections; i++) {
         plan->timings[i].seconds = 0;
         plan->timings[i].runs = 0;

@@ -30,6 +30,7 @@
 #include "tensor/tensor.h"
 
 #include <jansson.h>
+#include <stdint.h>
 
 struct plan;
 struct packed_weights; /* cache of weights in the kernels' layouts; thread-safe */
@@ -85,7 +86,9 @@ struct plan_timing {
     double multiply_adds; /* of one run */
     size_t runs;
 };
-void plan_timing_start(struct plan *plan, bool on);
+/* clock: time_monotonic(), or time_processor() where other programs are in the way; NULL: no more. */
+typedef int64_t plan_clock(void);
+void plan_timing_start(struct plan *plan, plan_clock *clock);
 const struct plan_timing *plan_timing(const struct plan *plan, int section, size_t *count);
 
 /* ---- shapes and memory ---- */

@@ -143,7 +143,8 @@ struct plan {
     int sections;
     unsigned char *arena;
     size_t arena_bytes;
-    bool finished, timed;
+    bool finished;
+    plan_clock *clock;           /* of timings; NULL: nothing is timed */
     struct plan_timing *timings; /* each section's operations, then one with name NULL */
     char *names;
     const char *force; /* INPAINT_FORCE, while finishing */

@@ -17,18 +17,18 @@ struct packed_weights *packed_weights_create(struct error *error) {
     return packed;
 }
 
-static void free_entry(struct packed_entry *entry) {
-    if (!entry->ready) memory_aligned_free((void *)(uintptr_t)entry->data);
-    memory_free(entry);
-}
-
 void packed_weights_free(struct packed_weights *packed) {
     if (!packed) return;
     for (size_t i = 0; i < PACKED_BUCKETS; i++)
         for (struct packed_entry *entry = packed->bucket[i], *next; entry; entry = next) {
             next = entry->next;
-            free_entry(entry);
+            memory_free(entry);
         }
+    for (struct packed_slab *slab = packed->slabs, *next; slab; slab = next) {
+        next = slab->next;
+        memory_aligned_free(slab->data);
+        memory_free(slab);
+    }
     pthread_mutex_destroy(&packed->mutex);
     memory_free(packed);
 }
@@ -70,14 +70,8 @@ struct packed_entry **packed_bucket(struct packed_weights *packed, const struct 
 
 static struct packed_entry *add(struct packed_weights *packed, const struct packed_request *request) {
     struct packed_entry *entry = memory_zero(sizeof *entry);
-    void *data = memory_aligned(request->bytes);
-    if (!entry || !data) {
-        memory_free(entry);
-        memory_aligned_free(data);
-        return NULL;
-    }
+    if (!entry) return NULL;
     entry->key = request->key;
-    entry->data = data;
     entry->bytes = request->bytes;
     struct packed_entry **bucket = packed_bucket(packed, &request->key);
     entry->next = *bucket;
@@ -91,10 +85,23 @@ static void take_back(struct packed_weights *packed, const struct packed_request
         if ((*at)->ready || memcmp(&(*at)->key, &request->key, sizeof request->key) != 0) continue;
         struct packed_entry *entry = *at;
         *at = entry->next;
-        free_entry(entry);
+        memory_free(entry);
         packed->bytes -= request->bytes;
         return;
     }
+}
+
+static unsigned char *add_slab(struct packed_weights *packed, size_t bytes) {
+    struct packed_slab *slab = memory_zero(sizeof *slab);
+    void *data = memory_aligned(bytes);
+    if (!slab || !data) {
+        memory_free(slab);
+        memory_aligned_free(data);
+        return NULL;
+    }
+    *slab = (struct packed_slab){packed->slabs, data};
+    packed->slabs = slab;
+    return data;
 }
 
 /* ---- packing ---- */
@@ -110,32 +117,47 @@ static void pack_one(void *context, size_t task, size_t thread) {
     request->pack(request->source, data);
 }
 
+static size_t in_slab(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+/* Make entries for what is not there yet: `fresh` gets their requests, `entries` each request's entry. */
+static bool add_missing(struct packed_weights *packed, const struct packed_request *requests, size_t count,
+                        const struct packed_request **fresh, size_t *fresh_count, struct packed_entry **entries) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        entries[i] = packed_find(packed, &requests[i]);
+        if (entries[i]) continue;
+        entries[i] = add(packed, &requests[i]);
+        if (!entries[i]) return false;
+        fresh[(*fresh_count)++] = &requests[i];
+        bytes += in_slab(requests[i].bytes);
+    }
+    unsigned char *slab = bytes ? add_slab(packed, bytes) : NULL;
+    if (bytes && !slab) return false;
+    for (size_t i = 0; i < *fresh_count; i++) {
+        entries[fresh[i] - requests]->data = slab;
+        slab += in_slab(fresh[i]->bytes);
+    }
+    for (size_t i = 0; i < count; i++) *requests[i].result = entries[i]->data;
+    if (packed->ready_bytes && *fresh_count)
+        log_info("%zu of %zu weights (%.1f MB) are packed anew: the packed file was made for another processor, number format or size",
+                 *fresh_count, count, (double)bytes / 1e6);
+    return true;
+}
+
 /* With the mutex held: another plan that wants the same weight waits until it is packed. */
 static bool fulfil(struct packed_weights *packed, const struct packed_request *requests, size_t count, struct pool *pool) {
     const struct packed_request **fresh = memory_array(count, sizeof(struct packed_request *));
-    if (!fresh) return false;
-    size_t fresh_count = 0, fresh_bytes = 0;
-    bool fine = packed_try(packed, requests, count);
-    for (size_t i = 0; i < count && fine; i++) {
-        struct packed_entry *entry = packed_find(packed, &requests[i]);
-        if (!entry) {
-            entry = add(packed, &requests[i]);
-            if (entry) fresh[fresh_count++] = &requests[i];
-            fresh_bytes += requests[i].bytes;
-        }
-        fine = entry != NULL;
-        if (fine) *requests[i].result = entry->data;
-    }
+    struct packed_entry **entries = memory_array(count, sizeof(struct packed_entry *));
+    size_t fresh_count = 0;
+    bool fine =
+        fresh && entries && packed_try(packed, requests, count) && add_missing(packed, requests, count, fresh, &fresh_count, entries);
     if (fine) {
         struct packing packing = {fresh};
-        if (packed->ready_bytes && fresh_count)
-            log_info("%zu of %zu weights (%.1f MB) are packed anew: the packed file was made for another processor, number format or size",
-                     fresh_count, count, (double)fresh_bytes / 1e6);
         pool_run(pool, fresh_count, pack_one, &packing);
-    } else {
-        for (size_t i = 0; i < fresh_count; i++) take_back(packed, fresh[i]);
     }
+    for (size_t i = 0; i < fresh_count && !fine; i++) take_back(packed, fresh[i]);
     memory_free(fresh);
+    memory_free(entries);
     return fine;
 }
 

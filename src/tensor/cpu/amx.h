@@ -64,13 +64,17 @@ struct amx_block {
     const size_t *tap; /* bytes from a result's first pixel */
     float *sums;       /* [tiles of all samples][16][32]; NULL: channels are all there */
     bool first, last;  /* chunk of channels */
-    float *one;        /* [32][32] */
+    float *one;        /* [2][32][32] */
     const struct gemm_finish *finish;
 };
-/* One panel times all of the block's tiles. first: of the panel's columns in the result; columns: of the result that it makes;
- * width: of the panel, 16 or 32; next: what is multiplied next. */
-void amx_panel(const struct amx_block *block, const unsigned char *panel, size_t width, size_t first, size_t columns,
-               const unsigned char *next);
+struct amx_panels {
+    const unsigned char *weight;
+    size_t first, end, columns; /* panels; columns of the whole result */
+    size_t bytes, skip;         /* of a whole panel; of a column of it, before the chunk's channels */
+    size_t sums;                /* numbers from panel to panel */
+};
+/* Panels times all of the block's tiles. */
+void amx_panels(const struct amx_block *block, const struct amx_panels *panels);
 /* Tiles' registers are set up in this thread, or given back. */
 void amx_begin(void);
 void amx_end(void);

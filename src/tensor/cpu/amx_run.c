@@ -12,7 +12,7 @@ struct layout {
     size_t panels, group, groups;       /* of columns, those of a task */
     size_t pixel, pitch, copy_h, tiles; /* of a full block: bytes, pixels, rows; tiles of a sample */
     size_t axis_y, axis_x;              /* positions */
-    /* Bytes, multiples of 64. Once: axes. For each thread: head, copy, sums of chunks and of two tiles. */
+    /* Bytes, multiples of 64. Once: axes. For each thread: head, copy, sums of two pairs of tiles and of chunks. */
     size_t axes, head, copy, sums, one;
 };
 
@@ -21,7 +21,7 @@ static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
 /* Results of a task: as many as make good use of each weight that is fetched. */
 static void choose_block(struct layout *layout, const struct amx_shape *shape) {
-    enum { RESULTS = 512, ACROSS = 96, PART = 64 };
+    enum { RESULTS = 1024, ACROSS = 96, PART = 64 };
     layout->block_samples = 1;
     layout->block_w = shape->flat ? smaller(shape->w, RESULTS) : shape->w <= ACROSS ? shape->w : PART;
     layout->block_h = smaller(shape->h, blocks_of(RESULTS, layout->block_w));
@@ -100,7 +100,7 @@ static struct layout layout_of(const struct amx_shape *shape, size_t threads) {
     layout.copy = round_up(layout.block_samples * pixels * layout.pixel);
     tiles = blocks_of(layout.block_samples * tiles, 2) * 2;
     layout.sums = layout.chunks > 1 ? tiles * AMX_ROWS * AMX_PANEL * sizeof(float) * layout.group : 0;
-    layout.one = 2 * AMX_ROWS * AMX_PANEL * sizeof(float);
+    layout.one = 4 * AMX_ROWS * AMX_PANEL * sizeof(float);
     return layout;
 }
 
@@ -204,21 +204,16 @@ static void find_taps(const struct amx_task *task, const struct amx_block *block
 }
 
 static void run_panels(const struct amx_task *task, struct amx_block *block, size_t first_channel, size_t group) {
-    const struct amx_shape *shape = &task->operation->shape;
     const struct layout *layout = &task->layout;
-    size_t results = shape->geglu ? AMX_PANEL / 2 : AMX_PANEL, end = smaller(group + layout->group, layout->panels);
-    size_t full = layout->depth * block->taps * AMX_PANEL * sizeof(uint16_t), tiles = blocks_of(block->samples * block->tiles, 2) * 2;
-    float *sums = block->sums;
-    for (size_t panel = group; panel < end; panel++) {
-        size_t left = shape->columns - panel * results, columns = smaller(left, results);
-        size_t width = !shape->geglu && left <= AMX_PANEL / 2 ? AMX_PANEL / 2 : AMX_PANEL;
-        const unsigned char *from = (const unsigned char *)task->operation->weight + panel * full;
-        size_t skipped = first_channel * block->taps * sizeof(uint16_t);
-        block->sums = sums ? sums + (panel - group) * tiles * AMX_ROWS * AMX_PANEL : NULL;
-        amx_panel(block, from + skipped * width, width, panel * results, columns,
-                  panel + 1 < end ? from + full + skipped * AMX_PANEL : NULL);
-    }
-    block->sums = sums;
+    size_t tiles = blocks_of(block->samples * block->tiles, 2) * 2;
+    const struct amx_panels panels = {.weight = task->operation->weight,
+                                      .first = group,
+                                      .end = smaller(group + layout->group, layout->panels),
+                                      .columns = task->operation->shape.columns,
+                                      .bytes = layout->depth * block->taps * AMX_PANEL * sizeof(uint16_t),
+                                      .skip = first_channel * block->taps * sizeof(uint16_t),
+                                      .sums = tiles * AMX_ROWS * AMX_PANEL};
+    amx_panels(block, &panels);
 }
 
 static void run_task(void *context, size_t number, size_t thread) {

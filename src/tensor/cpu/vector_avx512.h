@@ -114,6 +114,20 @@ static inline __m512 gelu_f32x16(__m512 x) {
     __m512 half = _mm512_mul_ps(x, _mm512_set1_ps(0.5f));
     return _mm512_fmadd_ps(half, erf_f32x16(_mm512_mul_ps(x, _mm512_set1_ps(0.70710678118654752f))), half);
 }
+/* As exactly as a result in bf16 deserves: within 1.4e-4. P(x^2) x is the normal distribution less 1/2 on [-4, 4] within
+ * 3.2e-5 (a minimax fit that is right at the ends). */
+static inline __m512 gelu_bf16_f32x16(__m512 x) {
+    __m512 t = _mm512_min_ps(_mm512_set1_ps(4.0f), _mm512_max_ps(_mm512_set1_ps(-4.0f), x)), s = _mm512_mul_ps(t, t);
+    __m512 p = _mm512_set1_ps(-0x1.5ff698p-30f);
+    p = _mm512_fmadd_ps(p, s, _mm512_set1_ps(0x1.c133c6p-24f));
+    p = _mm512_fmadd_ps(p, s, _mm512_set1_ps(-0x1.f25b42p-19f));
+    p = _mm512_fmadd_ps(p, s, _mm512_set1_ps(0x1.3fbc7ep-14f));
+    p = _mm512_fmadd_ps(p, s, _mm512_set1_ps(-0x1.0bba8cp-10f));
+    p = _mm512_fmadd_ps(p, s, _mm512_set1_ps(0x1.39fd72p-7f));
+    p = _mm512_fmadd_ps(p, s, _mm512_set1_ps(-0x1.0e9a6cp-4f));
+    p = _mm512_fmadd_ps(p, s, _mm512_set1_ps(0x1.986098p-2f));
+    return _mm512_mul_ps(x, _mm512_fmadd_ps(p, t, _mm512_set1_ps(0.5f)));
+}
 /* x / (1 + e^(-slope x)): SiLU with slope 1, quick GELU with 1.702. */
 static inline __m512 sigmoid_times_f32x16(__m512 x, float slope) {
     __m512 e = exp_f32x16(_mm512_mul_ps(x, _mm512_set1_ps(-slope)));
