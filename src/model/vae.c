@@ -93,7 +93,9 @@ void vae_forget(struct vae *vae) {
     }
 }
 
-struct plan *vae_last_plan(const struct vae *vae, bool decoder) { return vae->kept[decoder ? DECODE : ENCODE][0].plan; }
+struct plan *vae_last_plan(const struct vae *vae, bool decoder) {
+    return vae->kept[decoder ? DECODE : ENCODE][0].plan;
+}
 
 /* ==== Opening ==== */
 

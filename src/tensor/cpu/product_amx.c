@@ -347,23 +347,26 @@ static struct panel panel_at(const struct amx_block *block, const struct amx_pan
 void amx_panels(const struct amx_block *block, const struct amx_panels *panels) {
     enum { ASK_STEPS = 16, LINES = 2 * AMX_ROWS, FEW = 1 << 20 };
     size_t steps = (block->channels + AMX_CHANNELS - 1) / AMX_CHANNELS * block->taps, tiles = block->samples * block->tiles;
-    size_t ask = steps < ASK_STEPS ? steps : ASK_STEPS;
+    size_t ask = steps < ASK_STEPS ? steps : ASK_STEPS, pairs = (tiles + 1) / 2, all = panels->end - panels->first;
     struct amx_pending pending = {.kind = NOTHING, .share = (LINES + steps - 1) / steps};
     struct ahead ahead = {.first_step = steps - ask, .coming_lines = (LINES + ask - 1) / ask};
     /* Few weights stay in the L2 cache: whole rows of the result are made, and their memory is met once. Many are each used for all
-     * rows before the next. */
-    size_t together = (panels->end - panels->first) * panels->bytes <= FEW ? 2 : tiles;
-    for (size_t first = 0; first < tiles; first += together)
-        for (size_t number = panels->first; number < panels->end; number++) {
-            struct panel panel = panel_at(block, panels, number);
-            size_t end = first + together < tiles ? first + together : tiles, pairs = (end - first + 1) / 2;
-            if (together > 2) {
-                /* A step takes as many lines of the panel as it is wide; all pairs together ask for the next panel's, or for the
-                 * first one's: another block's turn may come. */
-                ahead.line = panel_at(block, panels, number + 1 < panels->end ? number + 1 : panels->first).data;
-                ahead.lines = (panel.width + pairs - 1) / pairs;
-            }
-            for (size_t tile = first; tile < end; tile += 2) multiply_tiles(block, &panel, tile, &ahead, &pending);
+     * rows before the next; in twos where one makes only half a line of the result. */
+    bool few = all * panels->bytes <= FEW;
+    size_t group = few ? all : block->finish->geglu ? 2 : 1;
+    for (size_t first = panels->first; first < panels->end; first += group) {
+        size_t end = first + group < panels->end ? first + group : panels->end;
+        if (!few) {
+            /* A step takes as many lines of a panel as it is wide; all pairs together ask for the panels that follow, or for the
+             * first ones: another block's turn may come. */
+            ahead.line = panel_at(block, panels, end < panels->end ? end : panels->first).data;
+            ahead.lines = (AMX_PANEL + pairs - 1) / pairs;
         }
+        for (size_t tile = 0; tile < tiles; tile += 2)
+            for (size_t number = first; number < end; number++) {
+                struct panel panel = panel_at(block, panels, number);
+                multiply_tiles(block, &panel, tile, &ahead, &pending);
+            }
+    }
     finish_pending(&pending);
 }
