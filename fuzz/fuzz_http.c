@@ -1,9 +1,14 @@
-/* What stands in a request's head: Host, Prefer, Cancel-After, cursors, event ids, origins, listen
- * addresses. The input is cut into lines; each goes to every reader, and what they accept must hold. */
+/* What stands in a request's head: Host, Prefer, Cancel-After, cursors, event ids, origins, traces, tokens,
+ * encodings; and listen addresses and webhook URLs. The input is cut into lines; each goes to every reader, and what they accept must hold.
+ */
+#include "predict/trace.h"
+#include "service/auth.h"
 #include "service/cursor.h"
+#include "service/gzip.h"
 #include "service/origin.h"
 #include "service/preference.h"
 #include "service/sse.h"
+#include "service/webhooks.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -26,6 +31,13 @@ static void read_line(const char *line, const char *other) {
     if (preference.seconds < 0 || preference.seconds > 60 || preference.wait != (preference.seconds > 0)) abort();
     if (cancel_after_parse(line, &seconds) && (seconds < 5 || seconds > 30 * 24 * 3600)) abort();
     if (sse_last_event_id(line) < -1) abort();
+    const char *secret = auth_secret(line);
+    if (secret != NULL && (*secret == 0 || secret < line || secret > line + strlen(line))) abort();
+    gzip_accepted(line);
+    char trace[TRACE_SIZE], trace_number[TRACE_ID_SIZE];
+    if (!trace_continue(line, trace, NULL) || strlen(trace) != TRACE_SIZE - 1) abort();
+    trace_id(line, trace_number);
+    if (webhook_url_valid(line, false) && !webhook_url_valid(line, true)) abort();
     if (cursor_parse(line, &cursor)) {
         char text[CURSOR_TEXT_SIZE];
         struct cursor again;

@@ -2,7 +2,7 @@
 #ifndef CLI_COMMANDS_H
 #define CLI_COMMANDS_H
 
-#include <signal.h>
+#include <stdatomic.h>
 
 int command_paint(int argc, char **argv);
 int command_serve(int argc, char **argv);
@@ -16,7 +16,7 @@ int command_token(int argc, char **argv);
 const char *default_model(void);
 
 /* Set by SIGINT and SIGTERM once interrupts_catch() was called; a second one ends the program. */
-extern volatile sig_atomic_t interrupted;
+extern atomic_int interrupted;
 void interrupts_catch(void);
 
 #endif

@@ -1,9 +1,10 @@
 #include "cli/commands.h"
 
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
-volatile sig_atomic_t interrupted;
+atomic_int interrupted;
 
 static void on_signal(int number) {
     if (interrupted) _exit(128 + number); /* asked twice: do not wait for the step to end */

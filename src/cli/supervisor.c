@@ -24,7 +24,7 @@ struct supervisor {
     char *const *arguments;
     int workers;
     struct child children[WORKERS_MAX];
-    volatile sig_atomic_t *stop;
+    atomic_int *stop;
     pthread_t thread;
     atomic_int failed;
     atomic_bool ending;
@@ -107,7 +107,7 @@ static void *supervise(void *argument) {
     return NULL;
 }
 
-bool supervisor_start(char *const *arguments, int workers, volatile sig_atomic_t *stop, struct supervisor **out, struct error *error) {
+bool supervisor_start(char *const *arguments, int workers, atomic_int *stop, struct supervisor **out, struct error *error) {
     struct supervisor *supervisor = memory_zero(sizeof *supervisor);
     if (!supervisor) return error_set(error, ERROR_MEMORY, "out of memory");
     supervisor->arguments = arguments;

@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 
-#include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 
 #define HUB_ENDPOINT "https://huggingface.co"
@@ -17,7 +17,7 @@
 struct hub {
     const char *endpoint;        /* without a slash at its end */
     const char *token;           /* NULL: none. Sent to the endpoint's own host only */
-    volatile sig_atomic_t *stop; /* ends a transfer when set; may be NULL */
+    atomic_int *stop; /* ends a transfer when set; may be NULL */
 };
 
 struct hub_file {

@@ -123,7 +123,7 @@ static void remove_expired(struct service *service) {
 }
 
 /* Told to stop: still open for a while, but not ready, so that a balancer stops sending before we do. */
-static bool is_over(struct service *service, const volatile sig_atomic_t *stop, int64_t now, int64_t *end) {
+static bool is_over(struct service *service, const atomic_int *stop, int64_t now, int64_t *end) {
     if (!*stop) return false;
     if (!service->draining) {
         service->draining = true;
@@ -155,7 +155,7 @@ static void measure_blobs(struct service *service) {
         log_warning("counting pictures: %s", error.message);
 }
 
-static void upkeep(struct service *service, struct server *server, struct server *metrics, volatile sig_atomic_t *stop) {
+static void upkeep(struct service *service, struct server *server, struct server *metrics, atomic_int *stop) {
     int64_t reap = 0, expire = 0, retain = 0, sweep = 0, measure = 0, tidy = 0, end = 0;
     struct error error;
     for (int64_t now = time_monotonic(); !is_over(service, stop, now, &end); now = time_monotonic()) {
@@ -252,7 +252,7 @@ static void close_stores(struct service *service) {
     if (service->writer != NULL) store_close(service->writer);
 }
 
-bool service_run(const struct service_options *options, volatile sig_atomic_t *stop, void (*ready)(void *user, int port), void *user,
+bool service_run(const struct service_options *options, atomic_int *stop, void (*ready)(void *user, int port), void *user,
                  struct error *error) {
     struct service service = {.options = options, .scheme = options->tls_certificate == NULL ? "http" : "https"};
     struct server *server = NULL, *metrics = NULL;

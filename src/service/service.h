@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 
-#include <signal.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,7 +32,7 @@ struct service_options {
 };
 
 /* Serve until *stop is set. `ready`, when not NULL, is called once with the bound port. */
-bool service_run(const struct service_options *options, volatile sig_atomic_t *stop, void (*ready)(void *user, int port), void *user,
+bool service_run(const struct service_options *options, atomic_int *stop, void (*ready)(void *user, int port), void *user,
                  struct error *error);
 
 #endif

@@ -10,7 +10,7 @@ struct worker {
     struct store *store;
     struct blobs *blobs;
     inpaint_model *model;
-    volatile sig_atomic_t *stop;
+    atomic_int *stop;
     size_t memory_limit;
 };
 

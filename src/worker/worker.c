@@ -90,7 +90,7 @@ static void serve(const struct worker *worker, const char *name) {
     log_info("worker %s stops", name);
 }
 
-bool worker_run(const struct worker_options *options, volatile sig_atomic_t *stop, struct error *error) {
+bool worker_run(const struct worker_options *options, atomic_int *stop, struct error *error) {
     struct worker worker = {.options = options, .stop = stop};
     char name[64];
     worker.memory_limit = options->memory_limit ? options->memory_limit : default_memory_limit();

@@ -8,7 +8,7 @@
 #include "store/blob.h"
 #include "store/store.h"
 
-#include <signal.h>
+#include <stdatomic.h>
 
 struct worker_options {
     const char *store_url, *blobs_url, *model;
@@ -22,6 +22,6 @@ struct worker_options {
 
 /* Serve until *stop is set (a running prediction is then given back to the queue). The model is
  * opened first; failing that is the only error. */
-bool worker_run(const struct worker_options *options, volatile sig_atomic_t *stop, struct error *error);
+bool worker_run(const struct worker_options *options, atomic_int *stop, struct error *error);
 
 #endif

@@ -453,4 +453,19 @@ def webhooks_are_throttled_and_signed():
             assert abs(int(headers["webhook-timestamp"]) - time.time()) < 300
 
 
+@case
+def the_end_is_told_again_and_again():
+    """The terminal event is tried again with growing pauses, as the same message, signed anew each time."""
+    times = []
+    receiver = Receiver(lambda n: times.append(time.monotonic()) or (503, 500, 404, 200)[min(n, 3)])
+    with Server() as server:
+        prediction = server.create({"webhook": receiver.url, "webhook_events_filter": ["completed"]})
+        until(lambda: len(receiver.heard) == 4)
+        assert len({headers["webhook-id"] for headers, _, _ in receiver.heard}) == 1
+        assert len({headers["webhook-timestamp"] for headers, _, _ in receiver.heard}) >= 3
+        assert all(body == receiver.heard[0][1] and body["id"] == prediction["id"] for _, body, _ in receiver.heard)
+        pauses = [after - before for before, after in zip(times, times[1:])]
+        assert pauses[0] > 0.4 and pauses[1] > 0.9 and pauses[2] > 1.9, pauses
+
+
 run_cases()

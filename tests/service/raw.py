@@ -371,6 +371,12 @@ def too_large():
         for _ in range(40):
             wire.send(piece)
         is_problem(wire.answer(), 413)
+    with Wire() as wire:  # nobody said how much it would be
+        wire.send(f"POST /predictions HTTP/1.1\r\nHost: {NAME}\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(40):
+            wire.send(f"{len(piece):x}\r\n", piece, "\r\n")
+        wire.send("0\r\n\r\n")
+        is_problem(wire.answer(), 413)
 
 
 @case

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Every example of docs/api.md, in order, against a running server; and every route must be in it.
+# Every example of docs/api.md and docs/moving.md, in order, against a running server; and every route must be in the first.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 document=$here/../../docs/api.md
@@ -14,7 +14,7 @@ cp "$here/../clients/photo.png" "$here/../clients/mask.png" "$data/"
 
 {
     echo 'set -euo pipefail; curl() { command curl --fail-with-body -m 60 "$@"; }; trap '\''echo "failed: $BASH_COMMAND" >&2'\'' ERR; set -E'
-    sed -n '/^```sh$/,/^```$/{/^```/!p}' "$document" | sed "s|^BASE=.*|BASE=$url|"
+    cat "$document" "$here/../../docs/moving.md" | sed -n '/^```sh$/,/^```$/{/^```/!p}' | sed "s|^BASE=.*|BASE=$url|"
 } >"$data/examples.sh"
 (cd "$data" && bash examples.sh >examples.out) || { tail -c 2000 "$data/examples.out"; exit 1; }
 cmp "$data/photo.png" "$data/same.png"

@@ -13,4 +13,9 @@ if [ -z "${SERVICE_URL:-}" ]; then
     SERVICE_URL=$(sed -n 's/^listening on //p' "$data/out")
     [ -n "$SERVICE_URL" ] || { cat "$data/log"; exit 1; }
 fi
-python3 "$here/raw.py" "$SERVICE_URL"
+python3 -B "$here/raw.py" "$SERVICE_URL"
+if [ -n "${server:-}" ]; then # it ends well, and a build that looks for memory errors and races found none
+    kill "$server"
+    wait "$server"
+    ! grep -A30 -E 'Sanitizer|runtime error:' "$data/log"
+fi

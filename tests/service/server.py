@@ -29,9 +29,13 @@ class Server:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        self.stop()
-        os.environ.get('KEEP') or shutil.rmtree(self.data, ignore_errors=True)
+    def __exit__(self, failure, *_):
+        code = self.stop()
+        with open(os.path.join(self.data, "log"), errors="replace") as log:
+            text = log.read()
+        os.environ.get("KEEP") or shutil.rmtree(self.data, ignore_errors=True)
+        if failure is None:  # else it says more
+            assert code in (0, -signal.SIGKILL) and "Sanitizer" not in text and "runtime error:" not in text, (code, text[-4000:])
 
     def stop(self, how=signal.SIGTERM):
         if self.process.poll() is None:

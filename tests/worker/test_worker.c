@@ -116,7 +116,7 @@ struct running {
     bool started;
 };
 
-static volatile sig_atomic_t stop;
+static atomic_int stop;
 static void on_signal(int number) { (void)number, stop = 1; }
 
 static void *run_worker(void *user) {

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import Replicate, { parseProgressFromLogs, validateWebhook } from "replicate";
 
-const { SERVICE_URL, DATA_URI_URL, IMAGE, MASK, LARGE, LARGE_MASK } = process.env;
+const { SERVICE_URL, DATA_URI_URL, TLS_URL, IMAGE, MASK, LARGE, LARGE_MASK } = process.env;
 const MODEL = "andreasjansson/stable-diffusion-inpainting";
 const VERSION = "e490d072a34a94a11e9711ed5a6ba621c3fab884eda1665d9d3a282d65a21180";
 const replicate = new Replicate({ auth: "any", baseUrl: `${SERVICE_URL}/v1` });
@@ -26,6 +26,13 @@ const cases = {
   },
   async run_gives_file_outputs_for_data_uris() {
     const [file] = await wrapped.run(`${MODEL}:${VERSION}`, { input });
+    assert(png(await (await file.blob()).arrayBuffer()));
+  },
+  async run_gives_file_outputs_over_https() {
+    if (!TLS_URL) return;
+    const secure = new Replicate({ auth: "any", baseUrl: `${TLS_URL}/v1` });
+    const [file] = await secure.run(`${MODEL}:${VERSION}`, { input });
+    assert.match(file.url().href, /^https:.*\/out-0\.png$/);
     assert(png(await (await file.blob()).arrayBuffer()));
   },
   async run_by_polling_with_progress() {
