@@ -15,9 +15,9 @@
 #define HUB_ENDPOINT "https://huggingface.co"
 
 struct hub {
-    const char *endpoint;        /* without a slash at its end */
-    const char *token;           /* NULL: none. Sent to the endpoint's own host only */
-    atomic_int *stop; /* ends a transfer when set; may be NULL */
+    const char *endpoint; /* without a slash at its end */
+    const char *token;    /* NULL: none. Sent to the endpoint's own host only */
+    atomic_int *stop;     /* ends a transfer when set; may be NULL */
 };
 
 struct hub_file {

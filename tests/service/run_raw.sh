@@ -15,6 +15,7 @@ if [ -z "${SERVICE_URL:-}" ]; then
 fi
 python3 -B "$here/raw.py" "$SERVICE_URL"
 if [ -n "${server:-}" ]; then # it ends well, and a build that looks for memory errors and races found none
+    trap 'rm -rf "$data"' EXIT
     kill "$server"
     wait "$server"
     ! grep -A30 -E 'Sanitizer|runtime error:' "$data/log"

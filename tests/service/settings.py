@@ -1,5 +1,5 @@
 """Servers with settings of their own."""
-import json, signal, socket, tempfile, threading, time
+import json, os, signal, socket, tempfile, threading, time
 
 from server import INPUT, LONG, VERSION, Receiver, Server, case, program, run_cases, until
 
