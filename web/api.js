@@ -3,7 +3,7 @@ import { say } from "./strings.js";
 import { store } from "./dom.js";
 
 // The model that this server stands for answers to this version whatever else it lists.
-const VERSION = "e490d072a34a94a11e9711ed5a6ba621c3fab884eda1665d9d3a282d65a21180";
+export const VERSION = "e490d072a34a94a11e9711ed5a6ba621c3fab884eda1665d9d3a282d65a21180";
 const ENDED = ["succeeded", "failed", "canceled", "aborted"];
 
 // A failure in words that say what to do; status 0 is no answer at all.
@@ -56,7 +56,7 @@ async function problem(answer) {
 }
 
 export const openapi = () => call("/openapi.json");
-export const create = (input, signal) => call("/v1/predictions", { method: "POST", body: { version: VERSION, input }, signal });
+export const create = (version, input, signal) => call("/v1/predictions", { method: "POST", body: { version: version ?? VERSION, input }, signal });
 export const get = (id, signal) => call(`/v1/predictions/${id}`, { signal });
 export const cancel = (id) => call(`/v1/predictions/${id}/cancel`, { method: "POST" });
 export const preview = (id, signal) => call(`/v1/predictions/${id}/preview`, { as: "blob", signal });

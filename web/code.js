@@ -1,16 +1,14 @@
 // The same request as curl, JavaScript and Python.
 import { $, make, save, toast } from "./dom.js";
 import { say } from "./strings.js";
-import { hasToken } from "./api.js";
-
-const VERSION = "e490d072a34a94a11e9711ed5a6ba621c3fab884eda1665d9d3a282d65a21180";
+import { hasToken, VERSION } from "./api.js";
 
 const shellQuoted = (text) => `'${text.replace(/'/g, "'\\''")}'`;
 // As printf's format: % and \ are its own.
 const printfed = (text) => text.replace(/\\/g, "\\\\").replace(/%/g, "%%");
 
-function curl(origin, input, token) {
-  const body = printfed(JSON.stringify({ version: VERSION, input }).slice(0, -2));
+function curl(origin, version, input, token) {
+  const body = printfed(JSON.stringify({ version, input }).slice(0, -2));
   const comma = Object.keys(input).length ? "," : "";
   return `printf ${shellQuoted(`${body}${comma}"image":"data:image/png;base64,%s","mask":"data:image/png;base64,%s"}}`)} \\
   "$(base64 < photo.png | tr -d '\\n')" "$(base64 < mask.png | tr -d '\\n')" |
@@ -20,7 +18,7 @@ curl -s ${origin}/v1/predictions \\
 `;
 }
 
-function javascript(origin, input, token) {
+function javascript(origin, version, input, token) {
   const lines = Object.entries(input).map(([name, value]) => `      ${name}: ${JSON.stringify(value)},`).join("\n");
   return `// Node 18 or newer. Replicate's client works too: new Replicate({ auth: "${token || "none"}", baseUrl: "${origin}/v1" })
 import { readFile, writeFile } from "node:fs/promises";
@@ -33,7 +31,7 @@ let prediction = await ask("${origin}/v1/predictions", {
   method: "POST",
   headers: { Prefer: "wait" },
   body: JSON.stringify({
-    version: "${VERSION}",
+    version: "${version}",
     input: {
 ${lines}
       image: await picture("photo.png"),
@@ -53,7 +51,7 @@ for (const [index, url] of prediction.output.entries()) {
 `;
 }
 
-const python = (origin, input, token) => `# Replicate's client works too: Client(api_token="${token || "none"}", base_url="${origin}")
+const python = (origin, version, input, token) => `# Replicate's client works too: Client(api_token="${token || "none"}", base_url="${origin}")
 import base64, json, time, urllib.request
 
 HEADERS = {"Content-Type": "application/json"${token ? `, "Authorization": "Bearer ${token}"` : ""}}
@@ -66,7 +64,7 @@ def picture(name):
     return "data:image/png;base64," + base64.b64encode(open(name, "rb").read()).decode()
 
 prediction = json.loads(ask("${origin}/v1/predictions", {
-    "version": "${VERSION}",
+    "version": "${version}",
     "input": {
 ${Object.entries(input).map(([name, value]) => `        "${name}": ${literal(value)},`).join("\n")}
         "image": picture("photo.png"),
@@ -87,11 +85,11 @@ const literal = (value) => (value === true ? "True" : value === false ? "False" 
 
 const LANGUAGES = { curl, JavaScript: javascript, Python: python };
 
-// current() -> {prompt, ...settings}; files() -> {image, mask} as Blobs, or null.
-export function createCode(current, files) {
+// version() -> of the chosen model, or null; current() -> {prompt, ...settings}; files() -> {image, mask} as Blobs, or null.
+export function createCode(version, current, files) {
   let language = "curl";
   const show = () => {
-    $("#code-text").textContent = LANGUAGES[language](location.origin, current(), hasToken() ? say("code.token") : "");
+    $("#code-text").textContent = LANGUAGES[language](location.origin, version() ?? VERSION, current(), hasToken() ? say("code.token") : "");
   };
   for (const name of Object.keys(LANGUAGES)) {
     const input = make("input", { type: "radio", name: "code-language", value: name, on: { change: () => { language = name; show(); } } });

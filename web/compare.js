@@ -7,6 +7,9 @@ export function createCompare(divider, stage, view) {
     if (!on || !view.photo) return;
     const { x } = view.toScreen(share * view.photo.width, 0);
     const box = stage.getBoundingClientRect();
+    const top = Math.max(0, view.toScreen(0, 0).y), bottom = Math.min(box.height, view.toScreen(0, view.photo.height).y);
+    divider.style.top = `${top}px`;
+    divider.style.height = `${Math.max(44, bottom - top)}px`;
     divider.style.transform = `translateX(${Math.min(box.width, Math.max(0, x))}px)`;
     divider.setAttribute("aria-valuenow", Math.round(share * 100));
     view.setSplit(share);

@@ -48,22 +48,21 @@ export async function startEditor(parts) {
     stroke: (change) => changed(change),
     penSaid: (down) => announce(say(down ? "said.pen.down" : "said.pen.up")),
   });
-  let touched = false; // since the photo came
   function changed(change) {
-    touched ||= change !== null;
     showHint();
     app.draft.changed();
     app.undoing.mask(() => app.mask, change, () => {
       app.view.maskChanged();
       app.draft.changed();
+      showHint();
     });
     app.view.maskChanged();
   }
 
-  // For who sees the page for the first time: what to do now.
+  // For who sees the page for the first time: what to do now, while nothing is masked.
   let hint = "hint.brush";
   function showHint() {
-    $("#hint").hidden = touched || document.body.dataset.mode !== "edit";
+    $("#hint").hidden = document.body.dataset.mode !== "edit" || !app.mask.empty();
     $("#hint").textContent = say(hint);
   }
 
@@ -138,7 +137,6 @@ export async function startEditor(parts) {
     app.photoKey = key;
     app.mask = createMask(photo.width, photo.height);
     if (maskBytes) app.mask.put(app.mask.whole, maskBytes);
-    touched = Boolean(maskBytes);
     app.view.show(photo, app.mask);
     app.mode("edit");
     const longest = Math.max(photo.width, photo.height), before = brush.longest;
@@ -208,7 +206,7 @@ export async function startEditor(parts) {
     const mask = await decode(entry.mask);
     changed(app.mask.load(mask));
     $("#prompt").value = entry.prompt;
-    app.form.restore({ ...entry.settings, area: entry.how.area, size: entry.how.size });
+    app.form.restore({ ...entry.settings, model: entry.model, area: entry.how.area, size: entry.how.size });
     const request = { ...await prepare(app.photo, app.mask, entry.how), ...entry.request };
     if (entry.status === "running") return app.painting.resume(entry, request);
     if (entry.outputs.length) app.results.show(entry, request, entry.outputs, await Promise.all(entry.outputs.map(decode)));
@@ -220,6 +218,7 @@ export async function startEditor(parts) {
   app.draft = createDraft(() => ({ photo: app.photo, photoKey: app.photoKey, mask: app.mask, prompt: $("#prompt").value }));
   app.history = createHistory(openEntry, () => app.draft.clear());
   app.code = createCode(
+    () => app.form.version(),
     () => ({ prompt: $("#prompt").value.trim(), ...app.form.look() }),
     async () => {
       if (!app.photo) {

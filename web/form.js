@@ -22,27 +22,43 @@ const FALLBACK = {
 };
 
 // build()'s arguments from /openapi.json.
-export const ofDocument = (document) => [document.components?.schemas?.Input?.properties, document["x-hints"]];
+export const ofDocument = ({ components, "x-hints": hints }) =>
+  [components?.schemas?.Input?.properties, hints, modelsOf(components?.schemas?.VersionName?.enum)];
+
+// The models that a server paints with, each with its newest version, from "owner/name:version" and other ways to
+// name them. The first one is the default.
+function modelsOf(names) {
+  const models = new Map();
+  for (const name of Array.isArray(names) ? names : []) {
+    const [model, version] = String(name).split(":");
+    if (version && !models.has(model)) models.set(model, version);
+  }
+  return models;
+}
 
 // offer(words): what the model knows best; changed(): after every change of a setting.
 export function createForm(root, offer, changed) {
   let properties = FALLBACK;
-  let hints = {}; // {size, input: {field: default}, words} as the model has them
+  let given = {};    // {size, input: {field: default}, words} as the default model has them
+  let hints = given; // of the model that is chosen
+  let models = new Map();
   let values = { ...store.get("settings", {}) };
   let keepSeed = store.get("keepSeed", false);
   const controls = {}; // name -> show(value)
 
   const fallback = (name) => {
+    if (name === "model") return models.keys().next().value ?? null;
     if (name === "area") return "auto";
     if (name === "size") return Number.isInteger(hints.size) ? hints.size : SIZE;
     return hints.input?.[name] ?? properties[name]?.default ?? null;
   };
-  const value = (name) => values[name] ?? fallback(name);
+  const value = (name) => (name === "model" && !models.has(values.model) ? null : values[name]) ?? fallback(name);
   const set = (name, next) => {
     if (next === null || next === fallback(name)) delete values[name];
     else values[name] = next;
     store.set("settings", { ...values, seed: keepSeed ? values.seed : undefined });
     controls[name]?.(value(name));
+    if (name === "model") rebuild();
     changed();
   };
 
@@ -123,10 +139,17 @@ export function createForm(root, offer, changed) {
     return textField(name, schema);
   }
 
-  function build(next = FALLBACK, nextHints = {}) {
-    if (root.firstChild && JSON.stringify([next, nextHints]) === JSON.stringify([properties, hints])) return;
+  function build(next = FALLBACK, nextHints = {}, nextModels = new Map()) {
+    const same = (...one) => JSON.stringify(one);
+    if (root.firstChild && same(next, nextHints, [...nextModels]) === same(properties, given, [...models])) return;
     properties = next;
-    hints = nextHints;
+    given = nextHints;
+    models = nextModels;
+    rebuild();
+  }
+  function rebuild() {
+    const focused = root.contains(document.activeElement) ? document.activeElement.id : null;
+    hints = value("model") === fallback("model") ? given : {};
     const sizes = [...new Set([...SIZES, fallback("size")])].sort((a, b) => (a || Infinity) - (b || Infinity));
     offer(hints.words);
     const names = Object.keys(properties).filter((name) => !ELSEWHERE.includes(name))
@@ -134,6 +157,7 @@ export function createForm(root, offer, changed) {
     // What most people want first is first; a yes or no is last.
     const first = names.filter((name) => properties[name].type !== "boolean"), last = names.filter((name) => properties[name].type === "boolean");
     root.replaceChildren(
+      ...(models.size > 1 ? [choiceField("model", say("form.model"), "", [...models.keys()].map((name) => [name, name]))] : []),
       ...first.map((name) => control(name, properties[name])),
       choiceField("area", say("form.area"), say("form.area.note"), [["auto", say("form.area.auto")], ["whole", say("form.area.whole")]]),
       choiceField("size", say("form.size"), say("form.size.note", { n: fallback("size") }), sizes.map((n) => [n, n ? say("form.size.pixels", { n }) : say("form.size.full")])),
@@ -142,20 +166,22 @@ export function createForm(root, offer, changed) {
         make("button", { type: "button", id: "reset", text: say("form.reset"), on: { click: reset } }),
         make("button", { type: "button", id: "token-open", text: say("form.token") })));
     show();
+    if (focused) document.getElementById(focused)?.focus();
   }
   const show = () => { for (const name of Object.keys(controls)) controls[name](value(name)); };
   function reset() {
     values = {};
     keepSeed = false;
-    root.replaceChildren();
     store.remove("settings");
     store.set("keepSeed", false);
-    build(properties, hints);
+    rebuild();
     changed();
   }
 
   return {
     build, value, set,
+    // What a request names, so that the chosen model paints it; null: what the server stands for.
+    version: () => models.get(value("model")) ?? null,
     // The fields of the model as a request has them, without prompt and pictures. A new seed unless it is kept.
     take({ roll = false } = {}) {
       if (roll || !keepSeed || value("seed") === null) set("seed", newSeed());
@@ -170,7 +196,8 @@ export function createForm(root, offer, changed) {
       return input;
     },
     restore(input) {
-      for (const [name, next] of Object.entries(input)) if (name in controls) set(name, next);
+      if (input.model) set("model", input.model); // first: it makes the other controls
+      for (const [name, next] of Object.entries(input)) if (name in controls && name !== "model") set(name, next);
     },
     seedUsed(seed) { if (seed !== null) set("seed", seed); },
   };

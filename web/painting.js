@@ -145,10 +145,10 @@ export function createPainting(app) {
         const prompt = $("#prompt").value.trim();
         status(say("status.sending"));
         const [image, mask] = await Promise.all([dataUri(request.image), dataUri(request.mask)]);
-        const prediction = await api.create({ prompt, ...settings, image, mask }, controller.signal);
+        const prediction = await api.create(app.form.version(), { prompt, ...settings, image, mask }, controller.signal);
         announce(say("said.started"));
         const { region, scale, width, height } = request;
-        const entry = { key: prediction.id, created: Date.now(), status: "running", prompt, settings, how, photo: app.photoKey,
+        const entry = { key: prediction.id, created: Date.now(), status: "running", prompt, settings, how, model: app.form.value("model"), photo: app.photoKey,
           mask: await toBlob(app.mask.export()), request: { region, scale, width, height }, outputs: [], thumbnail: null };
         await app.history.add(entry, app.photo.blob);
         await watch(prediction, entry, request);

@@ -103,6 +103,7 @@ export const words = {
   "keep.short": "Keep",
   "discard": "Discard",
 
+  "form.model": "Model",
   "form.area": "What the model sees",
   "form.area.note": "Around the mask, small things get the model's full attention.",
   "form.area.auto": "Around the mask",

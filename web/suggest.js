@@ -33,7 +33,8 @@ export function createSuggest() {
   function show() {
     const text = bare(input.value);
     if (!words.length || words.some((word) => text.includes(bare(word)))) return close(); // it says one of them already
-    const found = words.filter((word) => bare(word).includes(text));
+    const begins = (word) => ` ${bare(word)}`.includes(` ${text}`);
+    const found = words.filter((word) => bare(word).includes(text)).sort((a, b) => begins(b) - begins(a));
     $("#suggest-title").textContent = say(found.length ? "words.best" : "words.unknown");
     list.replaceChildren(...(found.length ? found : words).map((word, i) =>
       make("span", { role: "option", id: `word-${i}`, text: word, on: { click: () => take(word) } })));

@@ -109,6 +109,31 @@ test("a phone offers its camera; a desktop does not", async () => {
   await desktop.done();
 });
 
+test("several models: one is chosen, the request and its code name it, hints are the default one's", async () => {
+  const page = await visit();
+  const version = "ab".repeat(32);
+  await page.route("**/openapi.json", async (route) => {
+    const document = await (await route.fetch()).json();
+    document.components.schemas.VersionName.enum.push("local/anime", version, `local/anime:${version}`);
+    await route.fulfill({ json: document });
+  });
+  await page.reload();
+  await openPlain(page);
+  await page.waitForSelector("#f-model");
+  assert.equal(await page.inputValue("#f-num_inference_steps"), "20");
+  await page.focus("#f-model");
+  await page.selectOption("#f-model", "local/anime");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "f-model");
+  assert.equal(await page.inputValue("#f-num_inference_steps"), "50");
+  assert.ok((await page.textContent("#code-text")).includes(version));
+  await shot(page, "models");
+  await drag(page, { width: 320, height: 240 }, [[60, 60], [160, 60]]);
+  const [request] = await Promise.all([page.waitForRequest((one) => one.method() === "POST" && one.url().endsWith("/v1/predictions")), page.click("#paint")]);
+  assert.equal(request.postDataJSON().version, version);
+  await page.waitForSelector("#toast.error:not([hidden])"); // this server has no such model, and says so
+  await page.done();
+});
+
 test("the model's own hints: its size, steps and words; without them Stable Diffusion's", async () => {
   const page = await visit();
   await openPlain(page);

@@ -133,6 +133,10 @@ export function createMask(photoWidth, photoHeight) {
 
   return {
     picture, context, width, height, factor, alpha, whole, commit, put, replace, bounds, flooded,
+    empty() {
+      for (let i = 0; i < alpha.length; i++) if (alpha[i] >= SET) return false;
+      return true;
+    },
     invert: () => replace(turn(alpha)),
     all: () => replace(new Uint8Array(alpha.length).fill(255)),
     clear: () => replace(new Uint8Array(alpha.length)),
