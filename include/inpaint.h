@@ -171,12 +171,14 @@ void inpaint_result_free(inpaint_result *result); /* NULL is fine */
 /* ==== Facts about a model ==== */
 
 typedef struct {
-    char name[64];       /* pipeline class */
-    const char *dtype;   /* "f32" or "bf16": what products are computed in */
-    bool safety;         /* has a safety checker */
-    int sample_size;     /* pixels of a side that it was trained at */
-    size_t weight_bytes; /* mapped */
-    size_t packed_bytes; /* converted for the kernels so far */
+    char name[64];        /* pipeline class */
+    const char *dtype;    /* "f32" or "bf16": what products are computed in */
+    bool safety;          /* has a safety checker */
+    int sample_size;      /* pixels of a side that it was trained at */
+    size_t weight_bytes;  /* mapped */
+    size_t packed_bytes;  /* converted for the kernels so far */
+    size_t ready_bytes;   /* converted already, in the packed file that it was opened from (mapped) */
+    size_t working_bytes; /* held for pictures of the sizes last painted */
     int threads;
     const char *sampler; /* "ddim", "ddim-trailing", "pndm", "lcm", "tcd" */
     int steps;           /* what a LoRA for few steps wants; 0: nothing said */

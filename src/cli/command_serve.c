@@ -5,23 +5,24 @@
 #include "cli/engine_options.h"
 #include "cli/hints.h"
 #include "cli/options.h"
+#include "cli/served_models.h"
 #include "cli/supervisor.h"
-#include "library/library.h"
 #include "service/service.h"
 
 #include <stdio.h>
 #include <string.h>
 
 struct serve_settings {
-    const char *listen, *data, *store, *blobs, *model, *public_url, *cors, *tls_certificate, *tls_key, *metrics;
-    long long threads, workers, wait, run_limit, drain, retention, file_lifetime, creates, requests, queue, free_space;
+    const char *listen, *data, *store, *blobs, *public_url, *cors, *tls_certificate, *tls_key, *metrics;
+    struct option_texts models;
+    long long threads, workers, budget, wait, run_limit, drain, retention, file_lifetime, creates, requests, queue, free_space;
     bool no_safety, data_uri_output, private_inputs, say_aborted;
     int dtype, log_format;
     bool log_format_given;
     struct engine_settings engine;
 };
 
-enum { WORKER_ARGUMENTS = 16 + ENGINE_ARGUMENTS_MAX };
+enum { WORKER_ARGUMENTS = 16 + 2 * OPTION_TEXTS_MAX + ENGINE_ARGUMENTS_MAX };
 
 struct listener {
     const char *scheme, *host;
@@ -34,32 +35,40 @@ static void announce(void *user, int port) {
     fflush(stdout);
 }
 
-static void worker_arguments(const struct serve_settings *settings, const struct data_folder *data, char threads[24],
+static void worker_arguments(const struct serve_settings *settings, const struct data_folder *data, char numbers[2][24],
                              const char **arguments) {
     static const char *const dtypes[] = {"auto", "f32", "bf16"};
     size_t n = 0;
-    snprintf(threads, 24, "%lld", settings->threads);
-    const char *const fixed[] = {"inpaintd",      "worker",    "--data", data->root, "--model",
-                                 settings->model, "--threads", threads,  "--dtype",  dtypes[settings->dtype]};
+    snprintf(numbers[0], 24, "%lld", settings->threads);
+    snprintf(numbers[1], 24, "%lld", settings->budget);
+    const char *const fixed[] = {"inpaintd",        "worker",   "--data",  data->root,
+                                 "--threads",       numbers[0], "--dtype", dtypes[settings->dtype],
+                                 "--memory-budget", numbers[1]};
     for (; n < sizeof fixed / sizeof *fixed; n++) arguments[n] = fixed[n];
+    for (int i = 0; i < settings->models.count; i++) {
+        arguments[n++] = "--model";
+        arguments[n++] = settings->models.text[i];
+    }
     if (settings->no_safety) arguments[n++] = "--no-safety";
     if (settings->private_inputs) arguments[n++] = "--private-inputs";
     engine_options_pass(&settings->engine, arguments, &n);
     arguments[n] = NULL;
 }
 
-static bool serve(const struct serve_settings *settings, const struct data_folder *data, int *worker_code, struct error *error) {
+static bool serve(const struct serve_settings *settings, const struct data_folder *data, const struct served_models *models,
+                  int *worker_code, struct error *error) {
     const char *arguments[WORKER_ARGUMENTS];
-    char threads[24];
-    worker_arguments(settings, data, threads, arguments);
-    char *path = library_resolve(settings->model), *hints = path ? hints_read(path) : NULL;
-    memory_free(path);
+    char numbers[2][24];
+    worker_arguments(settings, data, numbers, arguments);
+    char *hints = hints_read(models->model[0].path);
     const struct service_options service = {
         .listen = settings->listen,
         .store_url = data->store,
         .blobs_url = data->blobs,
         .public_url = settings->public_url,
-        .model_name = "andreasjansson/stable-diffusion-inpainting",
+        .model_name = PUBLISHED_MODEL,
+        .models = models->for_service,
+        .model_count = models->service_count,
         .hints = hints,
         .body_bytes = (size_t)32 << 20,
         .run_seconds = (int)settings->run_limit,
@@ -97,7 +106,6 @@ static bool serve(const struct serve_settings *settings, const struct data_folde
 
 int command_serve(int argc, char **argv) {
     struct serve_settings settings = {.listen = "127.0.0.1:8080",
-                                      .model = default_model(),
                                       .workers = 1,
                                       .wait = 60,
                                       .run_limit = 86400,
@@ -111,8 +119,8 @@ int command_serve(int argc, char **argv) {
          NULL},
         STORE_OPTION(&settings.store),
         BLOBS_OPTION(&settings.blobs),
-        {"model", 0, OPTION_TEXT, "MODEL", "a pulled model's name, a folder or a single file (default: the bundled model)", &settings.model,
-         0, 0, NULL},
+        MODEL_OPTION(&settings.models),
+        BUDGET_OPTION(&settings.budget),
         {"workers", 'w', OPTION_INTEGER, "N", "worker processes here, 0 to 64 (default 1)", &settings.workers, 0, 64, NULL},
         {"threads", 't', OPTION_INTEGER, "N", "processors for each worker (default: all)", &settings.threads, 0, 256, NULL},
         {"dtype", 0, OPTION_CHOICE, "auto|f32|bf16", "arithmetic (default auto)", &settings.dtype, 0, 0, NULL},
@@ -154,6 +162,7 @@ int command_serve(int argc, char **argv) {
         "Ends on SIGINT and SIGTERM: what is running goes back to the queue and is painted after the next start.",
         "  inpaintd serve\n"
         "  inpaintd serve --listen 0.0.0.0:8080 --data /var/lib/inpaintd --model ~/models/stable-diffusion-inpainting\n"
+        "  inpaintd serve --model stable-diffusion-v1-5/stable-diffusion-inpainting --model anime=/srv/anime.inpaint --memory-budget 9000\n"
         "  curl -s http://127.0.0.1:8080/healthz",
         rows,
         0,
@@ -165,10 +174,13 @@ int command_serve(int argc, char **argv) {
     struct data_folder data;
     if (!data_folder_open(settings.data, &data, &error)) return complain(command.name, &error);
     interrupts_catch();
-    bool fine = log_format_use(settings.log_format, settings.log_format_given, &error) &&
+    struct served_models models;
+    bool fine = served_models_read(&settings.models, &models, &error) &&
+                log_format_use(settings.log_format, settings.log_format_given, &error) &&
                 data_folder_use_store(&data, settings.store, &error) && data_folder_use_blobs(&data, settings.blobs, &error) &&
-                serve(&settings, &data, &worker_code, &error);
+                served_models_look(&models, &error) && serve(&settings, &data, &models, &worker_code, &error);
     code = fine ? worker_code : complain(command.name, &error);
+    served_models_free(&models);
     data_folder_free(&data);
     return code;
 }

@@ -238,6 +238,10 @@ void inpaint_describe(const inpaint_model *model, inpaint_info *info) {
         .weight_bytes = unet_bytes(model->unet) + vae_bytes(model->vae) + text_encoder_bytes(model->text_encoder) +
                         (model->safety_checker ? safety_checker_bytes(model->safety_checker) : 0),
         .packed_bytes = packed_weights_bytes(model->packed),
+        .ready_bytes = packed_weights_ready_bytes(model->packed),
+        .working_bytes = (model->run ? plan_memory(unet_run_plan(model->run)) : 0) + vae_working_bytes(model->vae) +
+                         text_encoder_working_bytes(model->text_encoder) +
+                         (model->safety_checker ? safety_checker_working_bytes(model->safety_checker) : 0),
         .threads = (int)pool_threads(model->pool),
         .sampler = adapt_sampler_name(&model->sampler),
         .steps = model->few_steps,

@@ -123,6 +123,8 @@ void safety_checker_close(struct safety_checker *checker) {
 
 const struct weights *safety_checker_weights(const struct safety_checker *checker) { return checker->weights; }
 size_t safety_checker_bytes(const struct safety_checker *checker) { return weights_bytes(checker->weights); }
+
+size_t safety_checker_working_bytes(const struct safety_checker *checker) { return checker->plan ? plan_memory(checker->plan) : 0; }
 size_t safety_checker_side(const struct safety_checker *checker) { return checker->side; }
 size_t safety_checker_width(const struct safety_checker *checker) { return checker->projection; }
 

@@ -14,6 +14,7 @@ bool safety_checker_open(const char *folder, const char *preprocessor, struct sa
 void safety_checker_close(struct safety_checker *checker);
 const struct weights *safety_checker_weights(const struct safety_checker *checker); /* as they are in the file */
 size_t safety_checker_bytes(const struct safety_checker *checker);
+size_t safety_checker_working_bytes(const struct safety_checker *checker); /* of the plans kept */
 
 /* What the feature extractor makes of a picture: [side][side][3] f32, channels last. */
 size_t safety_checker_side(const struct safety_checker *checker);

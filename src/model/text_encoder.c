@@ -109,6 +109,8 @@ size_t text_encoder_width(const struct text_encoder *encoder) { return encoder->
 const struct weights *text_encoder_weights(const struct text_encoder *encoder) { return encoder->weights; }
 size_t text_encoder_bytes(const struct text_encoder *encoder) { return weights_bytes(encoder->weights); }
 
+size_t text_encoder_working_bytes(const struct text_encoder *encoder) { return encoder->plan ? plan_memory(encoder->plan) : 0; }
+
 /* ==== Running ==== */
 
 static bool check_ids(const struct text_encoder *encoder, const int32_t *ids, size_t n, struct error *error) {

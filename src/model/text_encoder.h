@@ -18,6 +18,7 @@ bool text_encoder_is_open_clip(const struct text_encoder *encoder); /* of a sing
 size_t text_encoder_width(const struct text_encoder *encoder);
 const struct weights *text_encoder_weights(const struct text_encoder *encoder); /* as they are in the file */
 size_t text_encoder_bytes(const struct text_encoder *encoder);                  /* mapped */
+size_t text_encoder_working_bytes(const struct text_encoder *encoder);          /* of the plans kept */
 
 /* ids [n][77] -> hidden [n][77][width], f32. Always computed in f32. */
 bool text_encoder_run(struct text_encoder *encoder, const struct plan_options *options, const int32_t *ids, size_t n, float *hidden,

@@ -153,6 +153,14 @@ bool vae_has_posterior(const struct vae *vae) { return !vae->config.tiny; }
 const struct weights *vae_weights(const struct vae *vae) { return vae->weights; }
 size_t vae_bytes(const struct vae *vae) { return weights_bytes(vae->weights); }
 
+size_t vae_working_bytes(const struct vae *vae) {
+    size_t bytes = 0;
+    for (int direction = ENCODE; direction <= DECODE; direction++)
+        for (size_t i = 0; i < KEPT; i++)
+            if (vae->kept[direction][i].plan) bytes += plan_memory(vae->kept[direction][i].plan);
+    return bytes;
+}
+
 /* ==== Running ==== */
 
 bool vae_encode(struct vae *vae, const struct plan_options *options, const float *image, size_t h, size_t w, size_t memory_limit,

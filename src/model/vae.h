@@ -18,6 +18,7 @@ float vae_scaling_factor(const struct vae *vae);          /* 0.18215 where the c
 bool vae_has_posterior(const struct vae *vae);            /* false for Tiny: it has no logvar */
 const struct weights *vae_weights(const struct vae *vae); /* as they are in the file */
 size_t vae_bytes(const struct vae *vae);
+size_t vae_working_bytes(const struct vae *vae); /* of the plans kept */
 
 /* Plans are kept for the sizes last used; vae_forget() frees them. */
 void vae_forget(struct vae *vae);

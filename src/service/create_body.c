@@ -2,6 +2,7 @@
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "service/service.h"
 #include "service/webhooks.h"
 
 #include <stdarg.h>
@@ -18,6 +19,32 @@ const char *version_resolve(const char *version, const char *model) {
     for (size_t i = 0; version_ids[i] != NULL; i++)
         if (strcmp(version, version_ids[i]) == 0) return version_ids[i];
     return NULL;
+}
+
+bool version_newest(const struct service_options *options, const char *model, struct version_choice *choice) {
+    *choice = (struct version_choice){options->model_name, version_ids[0]};
+    if (strcmp(model, options->model_name) == 0) return true;
+    for (size_t i = 0; i < options->model_count; i++) {
+        *choice = (struct version_choice){options->models[i].name, options->models[i].version};
+        if (strcmp(model, options->models[i].name) == 0) return true;
+    }
+    return false;
+}
+
+bool version_choose(const struct service_options *options, const char *version, struct version_choice *choice) {
+    const char *colon = version ? strrchr(version, ':') : NULL,
+               *id = version ? version_resolve(version, options->model_name) : version_ids[0];
+    *choice = (struct version_choice){options->model_name, id};
+    if (id) return true;
+    if (!colon && version_newest(options, version, choice)) return true;
+    for (size_t i = 0; i < options->model_count; i++) {
+        const struct service_model *model = &options->models[i];
+        size_t length = strlen(model->name);
+        *choice = (struct version_choice){model->name, model->version};
+        bool named = !colon || ((size_t)(colon - version) == length && memcmp(version, model->name, length) == 0);
+        if (named && strcmp(colon ? colon + 1 : version, model->version) == 0) return true;
+    }
+    return false;
 }
 
 struct problems {

@@ -23,7 +23,18 @@ json_t *problems_json(const struct input_problem *problems, int count);
 
 /* The version ids that we answer to, newest first, NULL-terminated. */
 extern const char *const version_ids[];
-/* The id that "ID", "owner/name:ID" or "owner/name" means; NULL when it is none of ours. */
+struct service_options;
+/* A model and one of its versions. */
+struct version_choice {
+    const char *model, *version;
+};
+/* What "ID", "owner/name:ID" or "owner/name" means among all models; false when it is none of ours. NULL:
+ * the default's newest. */
+bool version_choose(const struct service_options *options, const char *version, struct version_choice *choice);
+/* The newest version of the model "owner/name"; false when there is no such model. */
+bool version_newest(const struct service_options *options, const char *model, struct version_choice *choice);
+
+/* The id of the default model that "ID", "owner/name:ID" or "owner/name" means; NULL when it is none of ours. */
 const char *version_resolve(const char *version, const char *model);
 
 #endif

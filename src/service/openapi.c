@@ -170,12 +170,19 @@ static json_t *paths_of(void) {
 
 /* What `version` may be: every id, with and without the model's name, and the name alone; null where
  * it may be left out. */
-static json_t *versions_of(const char *model, bool optional) {
+static json_t *versions_of(const struct service_options *options, bool optional) {
+    const char *model = options->model_name;
     json_t *names = json_pack("[s]", model);
     char text[400];
     for (size_t i = 0; version_ids[i] != NULL; i++) {
         json_array_append_new(names, json_string(version_ids[i]));
         snprintf(text, sizeof text, "%s:%s", model, version_ids[i]);
+        json_array_append_new(names, json_string(text));
+    }
+    for (size_t i = 0; i < options->model_count; i++) {
+        snprintf(text, sizeof text, "%s:%s", options->models[i].name, options->models[i].version);
+        json_array_append_new(names, json_string(options->models[i].name));
+        json_array_append_new(names, json_string(options->models[i].version));
         json_array_append_new(names, json_string(text));
     }
     if (optional) json_array_append_new(names, json_null());
@@ -193,10 +200,10 @@ static void widen_input(json_t *input) {
     set(seed, "maximum", json_integer(INT64_MAX));
 }
 
-static json_t *schemas_of(const char *model_name) {
+static json_t *schemas_of(const struct service_options *options) {
     json_t *schemas = openapi_shapes(), *model = input_openapi_schema();
-    set(schemas, "VersionName", versions_of(model_name, false));
-    set(schemas, "OptionalVersionName", versions_of(model_name, true));
+    set(schemas, "VersionName", versions_of(options, false));
+    set(schemas, "OptionalVersionName", versions_of(options, true));
     json_t *input = json_object_get(json_object_get(json_object_get(model, "components"), "schemas"), "Input");
     widen_input(input);
     if (schemas != NULL && input != NULL) json_object_set(schemas, "Input", input);
@@ -210,7 +217,7 @@ json_t *openapi_document(const struct request *request) {
     json_t *document =
         json_pack("{s:s,s:{s:s,s:s,s:s},s:[{s:s}],s:o,s:{s:o,s:{s:{s:s,s:s}}}}", "openapi", "3.0.3", "info", "title", "inpaintd", "version",
                   "1.0.0", "description", "Predictions of a Stable Diffusion inpainting model. Every path works with and without /v1.",
-                  "servers", "url", server, "paths", paths_of(), "components", "schemas", schemas_of(request->service->options->model_name),
+                  "servers", "url", server, "paths", paths_of(), "components", "schemas", schemas_of(request->service->options),
                   "securitySchemes", "token", "type", "http", "scheme", "bearer");
     const char *hints = request->service->options->hints;
     if (hints != NULL) set(document, "x-hints", json_loads(hints, 0, NULL));

@@ -93,8 +93,9 @@ static bool from_own_page(const struct request *request) {
 static bool answer_unknown_version(struct request *request) {
     return answer_problem(request, 422, "Invalid version or not permitted",
                           "The specified version does not exist (or perhaps you don't have permission to use it?) "
-                          "This server runs %s, versions %s and %s.",
-                          request->service->options->model_name, version_ids[0], version_ids[1]);
+                          "This server runs %s, versions %s and %s%s",
+                          request->service->options->model_name, version_ids[0], version_ids[1],
+                          request->service->options->model_count ? ", and the models that GET /v1/models lists." : ".");
 }
 
 /* May one more of the owner's wait? */
@@ -116,7 +117,8 @@ static bool fits_in_line(struct request *request) {
 }
 
 /* Insert, and answer at once or when the wait is over. `known` is the prediction's input. */
-static bool store_and_answer(struct request *request, const struct create_body *create, const char *version, json_t *known) {
+static bool store_and_answer(struct request *request, const struct create_body *create, const struct version_choice *choice,
+                             json_t *known) {
     struct service *service = request->service;
     struct preference preference;
     struct error error;
@@ -125,8 +127,8 @@ static bool store_and_answer(struct request *request, const struct create_body *
     if (!read_cancel_after(request, &lifetime)) return true;
     preference_parse(request_header(request, "Prefer"), service->options->wait_seconds, &preference);
     struct prediction prediction = {.owner = request->owner,
-                                    .model = (char *)(uintptr_t)service->options->model_name,
-                                    .version = (char *)(uintptr_t)version,
+                                    .model = (char *)(uintptr_t)choice->model,
+                                    .version = (char *)(uintptr_t)choice->version,
                                     .input = known,
                                     .status = PREDICTION_STARTING,
                                     .from_web = from_own_page(request),
@@ -157,14 +159,17 @@ static bool store_and_answer(struct request *request, const struct create_body *
     return true;
 }
 
-static bool check_and_store(struct request *request, const struct create_body *create) {
+/* model: the one in the path; NULL: there is none. */
+static bool check_and_store(struct request *request, const struct create_body *create, const char *model) {
     struct input_problem problems[INPUT_PROBLEMS_MAX];
     struct error error;
     json_t *known = NULL;
     const char *key = NULL;
-    const char *version =
-        create->version == NULL ? version_ids[0] : version_resolve(create->version, request->service->options->model_name);
-    if (version == NULL) return answer_unknown_version(request);
+    struct version_choice choice;
+    const struct service_options *options = request->service->options;
+    bool exists = create->version == NULL && model != NULL ? version_newest(options, model, &choice)
+                                                           : version_choose(options, create->version, &choice);
+    if (!exists || (model != NULL && strcmp(model, choice.model) != 0)) return answer_unknown_version(request);
     int count = input_validate(create->input, &known, problems);
     bool answered = true;
     if (count < 0) {
@@ -183,13 +188,13 @@ static bool check_and_store(struct request *request, const struct create_body *c
             answer_error(request, &error);
         }
     } else {
-        answered = store_and_answer(request, create, version, known);
+        answered = store_and_answer(request, create, &choice, known);
     }
     json_decref(known);
     return answered;
 }
 
-static bool create(struct request *request, bool version_required) {
+static bool create(struct request *request, bool version_required, const char *model) {
     char trouble[256];
     struct create_body create;
     struct input_problem problems[INPUT_PROBLEMS_MAX];
@@ -200,21 +205,22 @@ static bool create(struct request *request, bool version_required) {
     if (count > 0)
         answer_problem_json(request, 422, problems_json(problems, count));
     else
-        answered = check_and_store(request, &create);
+        answered = check_and_store(request, &create, model);
     json_decref(body);
     return answered;
 }
 
-bool route_prediction_create(struct request *request) { return create(request, true); }
+bool route_prediction_create(struct request *request) { return create(request, true, NULL); }
 
 bool route_model_create(struct request *request) {
     char name[256];
     snprintf(name, sizeof name, "%s/%s", request->parameters[0], request->parameters[1]);
-    if (strcmp(name, request->service->options->model_name) != 0) return answer_not_found(request);
-    return create(request, false);
+    struct version_choice choice;
+    if (!version_newest(request->service->options, name, &choice)) return answer_not_found(request);
+    return create(request, false, name);
 }
 
-bool route_deployment_create(struct request *request) { return create(request, false); }
+bool route_deployment_create(struct request *request) { return create(request, false, NULL); }
 
 /* ---- get, cancel, preview ---- */
 

@@ -8,11 +8,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A model besides the default one. */
+struct service_model {
+    const char *name;    /* "owner/name" */
+    const char *version; /* 64 hex digits, of what it holds */
+    const char *created; /* RFC 3339: when it was last changed */
+};
+
 struct service_options {
     const char *listen; /* "127.0.0.1:8080", "[::1]:8080", port 0 = any free */
     const char *store_url, *blobs_url;
-    const char *public_url;                      /* base of all URLs that we emit, or NULL: from the request */
-    const char *model_name;                      /* "andreasjansson/stable-diffusion-inpainting" */
+    const char *public_url;             /* base of all URLs that we emit, or NULL: from the request */
+    const char *model_name;             /* the default: "andreasjansson/stable-diffusion-inpainting" */
+    const struct service_model *models; /* those that are asked for by their own names */
+    size_t model_count;
     const char *hints;                           /* a JSON object with the model's own defaults for the page, or NULL */
     size_t body_bytes;                           /* most bytes of a JSON body: 32 MB */
     int run_seconds;                             /* a prediction that runs for longer fails; 0 = no limit */

@@ -10,6 +10,7 @@
 #include "worker/attendant.h"
 #include "worker/fetch.h"
 #include "worker/meter.h"
+#include "worker/models.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ enum { FINISH_AGAIN_MICROSECONDS = 500000, TROUBLE_MICROSECONDS = 1000000, ROOM_
 struct attempt {
     const struct worker *worker;
     const struct lease *lease;
+    const char *model; /* its name */
     struct attendant *attendant;
     struct input_values values;
     struct meter meter;
@@ -95,6 +97,23 @@ static inpaint_image picture_of(const struct image *image) {
     return (inpaint_image){.width = (int)image->width, .height = (int)image->height, .pixels = image->pixels};
 }
 
+/* A picture too large for what other models leave: they make room, one by one. */
+static inpaint_result *paint_within(struct attempt *attempt, const inpaint_image *image, const inpaint_image *mask, inpaint_params *params,
+                                    struct error *error) {
+    struct models *models = attempt->worker->models;
+    inpaint_model *model = models_get(models, attempt->model, error);
+    if (!model) return NULL;
+    for (;;) {
+        struct inpaint_error reason = {.code = INPAINT_OK};
+        params->memory_limit = models_working_limit(models);
+        inpaint_result *result = inpaint_paint(model, image, mask, params, &reason);
+        if (!result && reason.code == INPAINT_MEMORY && models_close_another(models)) continue;
+        if (!result) error_set(error, (enum error_code)reason.code, "%s", reason.message);
+        models_settle(models);
+        return result;
+    }
+}
+
 static inpaint_result *paint(struct attempt *attempt, const struct image *image, const struct image *mask, struct error *error) {
     const struct input_values *values = &attempt->values;
     inpaint_params params = INPAINT_PARAMS_DEFAULT;
@@ -105,14 +124,10 @@ static inpaint_result *paint(struct attempt *attempt, const struct image *image,
     params.seed = values->seed;
     params.count = values->num_outputs;
     params.invert_mask = values->invert_mask;
-    params.memory_limit = attempt->worker->memory_limit;
     params.callback = on_progress;
     params.user = attempt;
     const inpaint_image from = picture_of(image), over = picture_of(mask);
-    struct inpaint_error reason = {.code = INPAINT_OK};
-    inpaint_result *result = inpaint_paint(attempt->worker->model, &from, &over, &params, &reason);
-    if (!result) error_set(error, (enum error_code)reason.code, "%s", reason.message);
-    return result;
+    return paint_within(attempt, &from, &over, &params, error);
 }
 
 /* ---- after: pictures become blobs ---- */
@@ -214,7 +229,7 @@ static void give_back(const struct worker *worker, const struct lease *lease) {
 }
 
 void attempt_run(const struct worker *worker, const struct lease *lease, const struct prediction *prediction) {
-    struct attempt attempt = {.worker = worker, .lease = lease, .began = time_monotonic()};
+    struct attempt attempt = {.worker = worker, .lease = lease, .model = prediction->model, .began = time_monotonic()};
     struct error error = {.code = ERROR_NONE};
     attempt.attendant = attendant_start(worker->store, worker->blobs, lease, worker->options->lease_seconds, &error);
     if (!attempt.attendant) {

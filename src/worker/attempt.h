@@ -9,9 +9,8 @@ struct worker {
     const struct worker_options *options;
     struct store *store;
     struct blobs *blobs;
-    inpaint_model *model;
+    struct models *models;
     atomic_int *stop;
-    size_t memory_limit;
 };
 
 /* Paint it and end it: succeeded or failed; given back when *stop was set; left alone when it was

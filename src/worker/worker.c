@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "worker/attempt.h"
+#include "worker/models.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
@@ -29,7 +30,7 @@ static bool make_name(char name[64], struct error *error) {
 }
 
 /* Three quarters of the memory that this process may have. */
-static size_t default_memory_limit(void) {
+static size_t default_memory_budget(void) {
     size_t bytes = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
     FILE *file = fopen("/sys/fs/cgroup/memory.max", "re");
     unsigned long long allowed;
@@ -40,19 +41,16 @@ static size_t default_memory_limit(void) {
     return bytes / 4 * 3;
 }
 
-static bool open_model(struct worker *worker, struct error *error) {
-    struct inpaint_error reason = {.code = INPAINT_OK};
-    worker->model = inpaint_open(worker->options->model, &worker->options->engine, &reason);
-    return worker->model || error_set(error, (enum error_code)reason.code, "%s", reason.message);
-}
-
 /* One turn: true when there was something to paint. */
 static bool serve_one(const struct worker *worker, const char *name) {
     struct error error = {.code = ERROR_NONE};
     struct lease lease;
     struct prediction prediction;
     bool found;
-    const struct store_wish wish = {.worker = name, .lease_seconds = worker->options->lease_seconds};
+    const struct store_wish wish = {.worker = name,
+                                    .lease_seconds = worker->options->lease_seconds,
+                                    .models = models_names(worker->models),
+                                    .prefer = models_loaded(worker->models)};
     if (!store_claim(worker->store, &wish, &lease, &prediction, &found, &error)) {
         log_error("can't look for work: %s", error.message);
         time_sleep(TROUBLE_MICROSECONDS);
@@ -93,14 +91,14 @@ static void serve(const struct worker *worker, const char *name) {
 bool worker_run(const struct worker_options *options, atomic_int *stop, struct error *error) {
     struct worker worker = {.options = options, .stop = stop};
     char name[64];
-    worker.memory_limit = options->memory_limit ? options->memory_limit : default_memory_limit();
+    size_t budget = options->memory_budget ? options->memory_budget : default_memory_budget();
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) return error_set(error, ERROR_MEMORY, "can't set up downloads");
-    bool ok = make_name(name, error) && open_model(&worker, error) && store_open(options->store_url, &worker.store, error) &&
-              blobs_open(options->blobs_url, &worker.blobs, error);
+    bool ok = make_name(name, error) && models_create(options, budget, &worker.models, error) &&
+              store_open(options->store_url, &worker.store, error) && blobs_open(options->blobs_url, &worker.blobs, error);
     if (ok) serve(&worker, name);
     blobs_close(worker.blobs);
     store_close(worker.store);
-    inpaint_close(worker.model);
+    models_free(worker.models);
     curl_global_cleanup();
     return ok;
 }

@@ -14,25 +14,41 @@
 /* ---- the engine ---- */
 
 struct inpaint_model {
-    int unused;
+    const char *path;
+    bool open, packed; /* packed: painted with, so that it holds its megabytes */
 };
-static struct inpaint_model the_model;
+static struct inpaint_model the_models[] = {{.path = "model"}, {.path = "second"}, {.path = "third"}};
+enum { MODELS = 3, MEGABYTE = 1000000 };
+static char opened[200]; /* the paths in the order opened; with - closed */
+static _Atomic size_t last_limit;
 static atomic_int paints, canceled_paints;
 static _Atomic int64_t last_seed;
 
 inpaint_model *inpaint_open(const char *folder, const inpaint_options *options, struct inpaint_error *error) {
     (void)options;
-    if (strcmp(folder, "model") == 0) return &the_model;
+    for (size_t i = 0; i < MODELS; i++) {
+        if (strcmp(folder, the_models[i].path) != 0) continue;
+        the_models[i].open = true;
+        the_models[i].packed = false;
+        strncat(strncat(opened, folder, 20), " ", 2);
+        return &the_models[i];
+    }
     error->code = INPAINT_NOT_FOUND;
     snprintf(error->message, sizeof error->message, "there is no model in %s", folder);
     return NULL;
 }
 
-void inpaint_close(inpaint_model *model) { (void)model; }
+void inpaint_close(inpaint_model *model) {
+    if (!model) return;
+    model->open = false;
+    strncat(strncat(strncat(opened, "-", 2), model->path, 20), " ", 2);
+}
 
 void inpaint_describe(const inpaint_model *model, inpaint_info *info) {
-    (void)model;
     memset(info, 0, sizeof *info);
+    info->weight_bytes = 10 * MEGABYTE;
+    info->packed_bytes = model->packed ? 12 * MEGABYTE : 0;
+    info->working_bytes = model->packed ? 8 * MEGABYTE : 0;
 }
 
 static bool preview(const void *state, int output, uint8_t *pixels) {
@@ -79,7 +95,11 @@ static inpaint_result *copy_of(const inpaint_image *image, int count, struct inp
 /* "nsfw", "memory", "flagged", "slow" (a step takes 100 ms), "stuck" (a step takes three seconds). */
 inpaint_result *inpaint_paint(inpaint_model *model, const inpaint_image *image, const inpaint_image *mask, const inpaint_params *params,
                               struct inpaint_error *error) {
-    (void)model, (void)mask;
+    (void)mask;
+    model->packed = true;
+    atomic_store(&last_limit, params->memory_limit);
+    if (strcmp(params->prompt, "large") == 0 && params->memory_limit < 30 * MEGABYTE)
+        return refuse(error, INPAINT_MEMORY, "this needs 30 MB");
     int64_t began = time_monotonic();
     int64_t pause = strcmp(params->prompt, "slow") == 0 ? 100000 : strcmp(params->prompt, "stuck") == 0 ? 3000000 : 0;
     atomic_fetch_add(&paints, 1);
@@ -106,6 +126,8 @@ void inpaint_result_free(inpaint_result *result) {
 }
 
 /* ---- a worker in a thread, stopped by a signal as the real one is ---- */
+
+static const struct worker_model only_model[] = {{NULL, "model"}};
 
 struct running {
     struct fixture fixture;
@@ -142,6 +164,7 @@ static void stop_worker(struct running *running) {
 static int begin(void **state) {
     struct running *running = memory_zero(sizeof *running);
     signal(SIGTERM, on_signal);
+    opened[0] = 0;
     make_folder(running->fixture.folder);
     make_store_url(running->fixture.folder, running->fixture.url);
     snprintf(running->blobs_path, sizeof running->blobs_path, "%s/blobs", running->fixture.folder);
@@ -149,7 +172,8 @@ static int begin(void **state) {
     ASSERT_OK(blobs_open(running->blobs_path, &running->blobs, error));
     running->options = (struct worker_options){.store_url = running->fixture.url,
                                                .blobs_url = running->blobs_path,
-                                               .model = "model",
+                                               .models = only_model,
+                                               .model_count = 1,
                                                .lease_seconds = 15,
                                                .download_bytes = 1 << 20,
                                                .download_seconds = 5};
@@ -489,8 +513,75 @@ static void test_logs_are_batched(void **state) {
 static void test_no_model(void **state) {
     struct running *running = *state;
     stop = 0;
-    running->options.model = "nowhere";
+    const struct worker_model nowhere = {NULL, "nowhere"};
+    running->options.models = &nowhere;
     ASSERT_ERROR(ERROR_NOT_FOUND, worker_run(&running->options, &stop, error));
+}
+
+/* ---- several models ---- */
+
+/* Of the model `name`. */
+static void ask_model(struct running *running, const char *name, const char *prompt, enum prediction_status status, const char *message) {
+    prediction_id id;
+    struct prediction prediction = make_prediction(), out;
+    char *blob = picture_blob(running);
+    json_decref(prediction.input);
+    prediction.input = json_pack("{s:s, s:s, s:s, s:i}", "prompt", prompt, "image", blob, "mask", blob, "num_inference_steps", 1);
+    memory_free(prediction.model);
+    prediction.model = memory_string(name);
+    memory_free(blob);
+    create_prediction(running->fixture.store, &prediction, id);
+    prediction_free(&prediction);
+    await(running, id, status, &out);
+    if (message) assert_non_null(strstr(out.error, message));
+    prediction_free(&out);
+}
+
+static const struct worker_model several[] = {
+    {"a/first", "model"}, {"a/second", "second"}, {"a/third", "third"}, {"a/alias", "second"}, {"a/broken", "nowhere"}};
+
+/* Each packs 12 MB and works in 8: two fit into 45 MB, three do not. */
+static void test_models(void **state) {
+    struct running *running = *state;
+    running->options.models = several;
+    running->options.model_count = 5;
+    running->options.memory_budget = 45 * MEGABYTE;
+    start_worker(running);
+    ask_model(running, "a/first", "a cat", PREDICTION_SUCCEEDED, NULL);
+    ask_model(running, "a/second", "a cat", PREDICTION_SUCCEEDED, NULL);
+    assert_string_equal(opened, "model second ");
+    ask_model(running, "a/alias", "a cat", PREDICTION_SUCCEEDED, NULL); /* the same checkpoint */
+    ask_model(running, "a/first", "a cat", PREDICTION_SUCCEEDED, NULL);
+    assert_string_equal(opened, "model second ");
+    ask_model(running, "a/third", "a cat", PREDICTION_SUCCEEDED, NULL); /* the second was not used for longest */
+    assert_string_equal(opened, "model second third -second ");
+    ask_model(running, "a/broken", "a cat", PREDICTION_FAILED, "The model a/broken can't be opened: there is no model in nowhere");
+    ask_model(running, "a/first", "a cat", PREDICTION_SUCCEEDED, NULL);
+    assert_string_equal(opened, "model second third -second ");
+    assert_int_equal(last_limit, (45 - 12 - 20) * MEGABYTE);            /* what its weights and the third leave */
+    ask_model(running, "a/first", "large", PREDICTION_SUCCEEDED, NULL); /* the third makes room */
+    assert_string_equal(opened, "model second third -second -third ");
+    ask_model(running, "a/first", "memory", PREDICTION_FAILED, "9 GB"); /* nobody else is left to */
+    stop_worker(running);
+    for (size_t i = 0; i < MODELS; i++) assert_false(the_models[i].open);
+}
+
+/* What a worker can't run stays for others. */
+static void test_models_claim(void **state) {
+    struct running *running = *state;
+    prediction_id id;
+    struct prediction prediction = make_prediction(), out;
+    running->options.models = several;
+    running->options.model_count = 1;
+    memory_free(prediction.model);
+    prediction.model = memory_string("a/second");
+    create_prediction(running->fixture.store, &prediction, id);
+    prediction_free(&prediction);
+    start_worker(running);
+    ask_model(running, "a/first", "a cat", PREDICTION_SUCCEEDED, NULL);
+    ASSERT_OK(store_get(running->fixture.store, id, NULL, &out, error));
+    assert_int_equal(out.status, PREDICTION_STARTING);
+    prediction_free(&out);
 }
 
 /* Each allocation fails once: the prediction ends all the same, if need be by another attempt. */
@@ -530,6 +621,7 @@ int main(void) {
         WORKED(test_stop_gives_back),  WORKED(test_long_steps_keep_the_lease),
         WORKED(test_takes_over),       WORKED(test_previews),
         WORKED(test_logs_are_batched), WORKED(test_no_model),
+        WORKED(test_models),           WORKED(test_models_claim),
         WORKED(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
