@@ -207,6 +207,7 @@ def a_wait_that_runs_out_says_starting():
 @case
 def deadlines_end_what_runs():
     with Server() as server:
+        server.create(Prefer="wait=60")  # now the worker is there
         prediction = server.create({"input": LONG}, Replicate_Max_Lifetime="5")  # the header's former name
         assert MILLIS.fullmatch(prediction["deadline"])
         running(server, prediction)
@@ -434,7 +435,7 @@ def webhooks_are_throttled_and_signed():
     receiver = Receiver()
     with Server() as server:
         began = time.monotonic()
-        prediction = server.create({"webhook": receiver.url, "input": {**LONG, "num_outputs": 1, "num_inference_steps": 60}})
+        prediction = server.create({"webhook": receiver.url, "input": {**LONG, "num_outputs": 1, "num_inference_steps": 25}})
         end = ended(server, prediction)
         took = time.monotonic() - began
         until(lambda: receiver.heard and receiver.heard[-1][1].get("completed_at"))
