@@ -14,6 +14,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +32,7 @@ enum {
     BODY_SECONDS = 60, /* for a body, plus its length at BODY_RATE */
     BODY_RATE = 16000, /* bytes a second */
     CONNECTIONS_MAX = 16000,
-    POLLING_THREADS = 2
+    POLLING_THREADS = 8 /* each resume walks the suspended connections of its thread: the more threads, the shorter */
 };
 
 /* What we know of a socket; libmicrohttpd's own time limit sees only silence, not slowness. */
@@ -47,6 +48,8 @@ struct server {
     struct service *service;
     struct MHD_Daemon *daemon;
     bool metrics_only; /* answers probes and /metrics, whoever asks, and nothing else */
+    unsigned connections_max;
+    atomic_uint connections;
     pthread_mutex_t lock;
     struct peer *peers;
 };
@@ -69,6 +72,10 @@ static void peer_state(struct MHD_Connection *connection, int state) {
 static void on_connection(void *argument, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode code) {
     struct server *server = argument;
     struct peer *peer = *context;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED)
+        server->connections++;
+    else
+        server->connections--;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
         *context = peer = memory_zero(sizeof *peer);
@@ -91,6 +98,13 @@ static void on_connection(void *argument, struct MHD_Connection *connection, voi
         memory_free(peer);
         *context = NULL;
     }
+}
+
+/* Our own count: libmicrohttpd gives each polling thread an equal share of its limit, but not of the connections. */
+static enum MHD_Result may_connect(void *argument, const struct sockaddr *address, socklen_t length) {
+    (void)address, (void)length;
+    struct server *server = argument;
+    return server->connections < server->connections_max ? MHD_YES : MHD_NO;
 }
 
 /* The socket is still open here: it is closed only after on_connection() took the peer off the list. */
@@ -505,6 +519,7 @@ bool server_start(struct service *service, int listener, bool metrics_only, cons
     }
     server->service = service;
     server->metrics_only = metrics_only;
+    server->connections_max = connection_limit();
     pthread_mutex_init(&server->lock, NULL);
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)certificate},
@@ -514,13 +529,13 @@ bool server_start(struct service *service, int listener, bool metrics_only, cons
         flags |= MHD_USE_TLS;
     else
         tls[0].option = MHD_OPTION_END;
-    server->daemon =
-        MHD_start_daemon(flags, 0, NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_message, server, MHD_OPTION_LISTEN_SOCKET,
-                         listener, MHD_OPTION_URI_LOG_CALLBACK, on_target, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
-                         MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-                         MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)CONNECTION_INCREMENT, MHD_OPTION_CONNECTION_LIMIT,
-                         connection_limit(), MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_THREAD_POOL_SIZE,
-                         metrics_only ? 0u : (unsigned)POLLING_THREADS, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+    server->daemon = MHD_start_daemon(
+        flags, 0, may_connect, server, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_message, server, MHD_OPTION_LISTEN_SOCKET,
+        listener, MHD_OPTION_URI_LOG_CALLBACK, on_target, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+        MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)CONNECTION_INCREMENT, MHD_OPTION_CONNECTION_LIMIT,
+        server->connections_max * (metrics_only ? 1u : (unsigned)POLLING_THREADS), MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
+        MHD_OPTION_THREAD_POOL_SIZE, metrics_only ? 0u : (unsigned)POLLING_THREADS, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
     if (server->daemon == NULL) {
         close(listener);
         pthread_mutex_destroy(&server->lock);
