@@ -140,7 +140,9 @@ static bool store_and_answer(struct request *request, const struct create_body *
                                     .created = time_wall(),
                                     .data_uri_output = preference.data_uri_output};
     prediction.created -= prediction.created % 1000; /* what is told is what is compared */
-    if (lifetime > 0) prediction.deadline = prediction.created + lifetime * 1000000;
+    /* Our clock may be minutes off the one that the deadline is kept by. */
+    if (lifetime > 0 && !store_clock(service->writer, &prediction.deadline, &error)) return answer_error(request, &error);
+    if (lifetime > 0) prediction.deadline += lifetime * 1000000 - prediction.deadline % 1000;
     if (!random_token(token) || !prediction_id_create(prediction.id, &error) ||
         !trace_continue(request_header(request, "traceparent"), prediction.trace, &error))
         return answer_error(request, &error);

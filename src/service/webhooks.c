@@ -192,6 +192,12 @@ static bool begin(struct webhooks *webhooks, struct delivery *delivery, struct e
     return curl_multi_add_handle(webhooks->multi, curl) == CURLM_OK || error_set(error, ERROR_INTERNAL, "libcurl took no delivery");
 }
 
+/* By the clock that the outbox goes by; ours, where that can't be asked. */
+static int64_t outbox_time(struct webhooks *webhooks) {
+    int64_t now;
+    return store_clock(webhooks->store, &now, NULL) ? now : time_wall();
+}
+
 /* Only the end of a prediction is worth a second try, and not what a redirect answers: it says that
  * the address is wrong. */
 static void finish(struct webhooks *webhooks, struct delivery *delivery, long status, const char *trouble) {
@@ -206,7 +212,8 @@ static void finish(struct webhooks *webhooks, struct delivery *delivery, long st
         log_info("webhook %s of prediction %s: %s (status %ld)%s", webhook->id, webhook->prediction, trouble == NULL ? "refused" : trouble,
                  status, again ? ", will be tried again" : ", given up");
     if (again) {
-        stored = store_webhook_retry(webhooks->store, webhook->row, time_wall() + ((int64_t)500000 << webhook->tries), &error);
+        int64_t retry = outbox_time(webhooks) + ((int64_t)500000 << webhook->tries);
+        stored = store_webhook_retry(webhooks->store, webhook->row, retry, &error);
     } else {
         stored = store_webhook_done(webhooks->store, webhook->row, &error);
     }
@@ -279,8 +286,10 @@ static void collect(struct webhooks *webhooks) {
 
 /* How long nothing needs to be done, unless the store changes or a delivery goes on. */
 static int idle_milliseconds(struct webhooks *webhooks) {
-    int64_t due = 0, now = time_wall();
-    if (!store_webhooks_due(webhooks->store, &due, NULL) || due == 0 || due - now > (int64_t)SLEEP_MAX_MS * 1000) return SLEEP_MAX_MS;
+    int64_t due = 0;
+    if (!store_webhooks_due(webhooks->store, &due, NULL) || due == 0) return SLEEP_MAX_MS;
+    int64_t now = outbox_time(webhooks);
+    if (due - now > (int64_t)SLEEP_MAX_MS * 1000) return SLEEP_MAX_MS;
     if (due > now) return (int)((due - now) / 1000) + 1;
     return webhooks->count >= IN_FLIGHT_MAX ? 100 : 0;
 }

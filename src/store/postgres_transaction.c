@@ -9,8 +9,8 @@
  * may take new connections for an instant before it drops them all. */
 enum { COLLISIONS_MAX = 10, LOSSES_MAX = 5, LOSS_PAUSE = 20000 /* microseconds, growing */ };
 
-static const char begin_sql[] = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"
-                                "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+#define CLOCK "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+static const char begin_sql[] = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;" CLOCK;
 
 static bool begin(struct postgres_store *store, struct error *error) {
     PGconn *connection = store->link.connection;
@@ -113,3 +113,13 @@ bool postgres_read(struct store *base, transaction run, void *user, struct error
     pthread_mutex_unlock(&store->lock);
     return ok;
 }
+
+static bool read_clock(struct postgres_store *store, void *user, bool *wake, struct error *error) {
+    int64_t *now = user;
+    (void)wake;
+    struct statement statement = statement_begin(store, CLOCK);
+    *now = statement_row(&statement) ? value_integer(&statement, 0) : 0;
+    return statement_end(&statement, error);
+}
+
+bool postgres_clock(struct store *store, int64_t *now, struct error *error) { return postgres_read(store, read_clock, now, error); }

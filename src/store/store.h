@@ -21,11 +21,14 @@ bool store_open(const char *url, struct store **store, struct error *error);
 void store_close(struct store *store);
 /* The store's own checks: every invariant of prediction.h, as one sentence each broken. For tests. */
 bool store_check(struct store *store, struct error *error);
+/* The clock that leases, deadlines and the outbox go by: of all machines on one database the same one,
+ * whatever their own say. Wall microseconds. */
+bool store_clock(struct store *store, int64_t *now, struct error *error);
 
 /* ---- predictions ---- */
 
 /* Insert with status starting. The caller has filled in id, owner, model, version, input, webhook*,
- * deadline, created, stream_token, public_base. */
+ * deadline (by store_clock()), created, stream_token, public_base. */
 bool store_create(struct store *store, const struct prediction *prediction, struct error *error);
 /* owner NULL: any. */
 bool store_get(struct store *store, const char *id, const char *owner, struct prediction *prediction, struct error *error);
@@ -161,10 +164,10 @@ struct webhook {
 bool store_webhooks_claim(struct store *store, int lease_seconds, size_t limit, struct webhook **webhooks, size_t *count,
                           struct error *error);
 void webhooks_free(struct webhook *webhooks, size_t count);
-/* Delivered, or given up: gone. Else due again at `retry` (wall). */
+/* Delivered, or given up: gone. Else due again at `retry` (by store_clock()). */
 bool store_webhook_done(struct store *store, int64_t row, struct error *error);
 bool store_webhook_retry(struct store *store, int64_t row, int64_t retry, struct error *error);
-/* When the next one is due (0 = none). */
+/* When the next one is due (by store_clock(); 0 = none). */
 bool store_webhooks_due(struct store *store, int64_t *due, struct error *error);
 
 /* ---- uploaded files ---- */

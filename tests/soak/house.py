@@ -9,6 +9,7 @@ MODEL = os.path.join(HERE, "../reference/tiny-checkpoint")
 VERSION = "e490d072a34a94a11e9711ed5a6ba621c3fab884eda1665d9d3a282d65a21180"
 PUBLIC = "http://paint.example"
 TERMINAL = ("succeeded", "failed", "canceled")
+TOKEN = []  # of the clients, where services listen to more than this machine
 
 
 class Skip(Exception):
@@ -26,6 +27,16 @@ def free_port(host="127.0.0.1"):
                 return port
             except OSError:
                 pass
+
+
+def wait_for_port(host, port, patience=60):
+    until = time.monotonic() + patience
+    while True:
+        try:
+            return socket.create_connection((host, port), 5).close()
+        except OSError:
+            assert time.monotonic() < until, f"nobody listens to {host}:{port}"
+        time.sleep(0.05)
 
 
 # ---- pictures ----
@@ -80,6 +91,8 @@ def ask(port, method, path, body=None, timeout=30, host="127.0.0.1", **headers):
     connection = http.client.HTTPConnection(host, port, timeout=timeout)
     try:
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        if TOKEN:
+            headers["Authorization"] = f"Bearer {TOKEN[0]}"
         connection.request(method, path, data, {name.replace("_", "-"): value for name, value in headers.items()})
         answer = connection.getresponse()
         answer.body = answer.read()
@@ -263,19 +276,56 @@ class Postgres:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-class House:
-    """Services and workers on one store."""
+class S3:
+    """SeaweedFS, as tests/store/s3_server.sh installs it."""
 
-    def __init__(self, postgres=None, data=None):
+    KEYS = {"AWS_ACCESS_KEY_ID": "AKIATESTTESTTEST", "AWS_SECRET_ACCESS_KEY": "s3hunter2s3hunter2"}
+
+    def __init__(self, program, host, prefix=()):
+        self.folder, self.host = tempfile.mkdtemp(prefix="inpaintd-s3-", dir="/tmp"), host
+        identity = {"name": "test", "credentials": [{"accessKey": self.KEYS["AWS_ACCESS_KEY_ID"], "secretKey": self.KEYS["AWS_SECRET_ACCESS_KEY"]}], "actions": ["Admin"]}
+        with open(f"{self.folder}/s3.json", "w") as file:
+            json.dump({"identities": [identity]}, file)
+        os.mkdir(f"{self.folder}/data")
+        self.log = open(f"{self.folder}/log", "ab")
+        command = [program, "server", f"-dir={self.folder}/data", f"-ip={host}", f"-ip.bind={host}", "-s3", f"-s3.config={self.folder}/s3.json", "-s3.port=8333",
+                   "-s3.port.iceberg=0", "-s3.port.lance=0", "-volume.max=8", "-master.volumeSizeLimitMB=128", "-master.telemetry=false"]
+        self.process = Process("S3", command, self.log, prefix=prefix)
+
+    def start(self, patience=120):
+        self.process.start()
+        until = time.monotonic() + patience
+        while not self._ready():
+            assert time.monotonic() < until, "the S3 server does not come up"
+            time.sleep(0.2)
+
+    def _ready(self):
+        """Is there a bucket into which things can be put?"""
+        signed = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "10", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user", ":".join(self.KEYS.values()),
+                  "-H", "x-amz-content-sha256: UNSIGNED-PAYLOAD", "-X", "PUT"]
+        place = f"http://{self.host}:8333/pictures"
+        return all(subprocess.run([*signed, *more], capture_output=True, text=True).stdout in good for more, good in (([place], ("200", "409")), (["-d", "x", f"{place}/ready"], ("200",))))
+
+    def close(self):
+        self.process.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class House:
+    """Services and workers on one store. store: its URL where that is not the database's own."""
+
+    def __init__(self, postgres=None, data=None, store=None, blobs=None):
         self.folder = data or tempfile.mkdtemp(prefix="inpaintd-soak-", dir="/tmp")
         self.data, self.postgres = os.path.join(self.folder, "data"), postgres
-        self.store = postgres.url if postgres else os.path.join(self.data, "inpaintd.db")
+        self.store = store or (postgres.url if postgres else os.path.join(self.data, "inpaintd.db"))
+        self.blobs = blobs or os.path.join(self.data, "blobs")
+        self.shared = {**({"INPAINT_STORE": self.store} if postgres else {}), **({"INPAINT_BLOBS": blobs, **S3.KEYS} if blobs else {})}
         self.log = open(os.path.join(self.folder, "log"), "ab")
         self.services, self.workers = [], []
 
     def _add(self, group, kind, arguments, prefix=(), environment=None):
         process = Process(f"{kind} {len(group)}", [PROGRAM, kind, "--data", self.data, *arguments], self.log,
-                          {**os.environ, **({"INPAINT_STORE": self.postgres.url} if self.postgres else {}), **(environment or {})}, prefix)
+                          {**os.environ, **self.shared, **(environment or {})}, prefix)
         group.append(process)
         return process
 
@@ -307,6 +357,11 @@ class House:
                     service.start()
                 time.sleep(0.05)
 
+    def make_token(self):
+        done = subprocess.run([PROGRAM, "token", "create", "soak", "--data", self.data], capture_output=True, text=True, env={**os.environ, **self.shared})
+        assert done.returncode == 0, done.stderr
+        TOKEN[:] = [done.stdout.split()[-1]]
+
     def revive(self):
         for process in [*self.services, *self.workers]:
             if not process.running():
@@ -331,7 +386,7 @@ class House:
     def check(self):
         """The store's own checks, then the sweep of everything without an owner; how many files that were."""
         checker = os.path.join(os.path.dirname(PROGRAM), "tests", "soak-check")
-        done = subprocess.run([checker, self.store, os.path.join(self.data, "blobs")], capture_output=True, text=True)
+        done = subprocess.run([checker, self.store, self.blobs], capture_output=True, text=True, env={**os.environ, **self.shared})
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout.strip()
 

@@ -231,6 +231,15 @@ static void test_logs_are_told_twice_a_second(void **state) {
     webhooks_free(webhooks, 1);
 }
 
+static void test_clock(void **state) {
+    struct store *store = ((struct fixture *)*state)->store;
+    int64_t first, second;
+    ASSERT_OK(store_clock(store, &first, error));
+    assert_true(llabs(first - time_wall()) < 5000000); /* the database's machine is this one */
+    ASSERT_OK(store_clock(store, &second, error));
+    assert_true(second >= first);
+}
+
 /* What waits for its half second is due at once when the end is. */
 static void test_end_hurries_the_logs(void **state) {
     struct store *store = ((struct fixture *)*state)->store;
@@ -605,6 +614,7 @@ int main(void) {
         RECORD_TEST(test_no_webhook_without_an_address),
         RECORD_TEST(test_logs_are_told_twice_a_second),
         RECORD_TEST(test_end_hurries_the_logs),
+        RECORD_TEST(test_clock),
         RECORD_TEST(test_webhook_retries),
         RECORD_TEST(test_files),
         RECORD_TEST(test_file_lists),
