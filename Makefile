@@ -39,9 +39,9 @@ test-full: ## parity on a checkpoint of the real model's size, written on the sp
 SEED ?= 1
 MINUTES ?= 10
 
-soak: ## kill -9 of services, workers and databases at random, for MINUTES, from SEED on
+soak: ## kills, cut networks and failing calls at random, for MINUTES, from SEED on
 	@scripts/setup build test
-	@scripts/build release inpaintd soak-check
+	@scripts/build release inpaintd soak-check fault
 	@scripts/soak "$(SEED)" "$(MINUTES)"
 
 lint: ## layout, clang-tidy, cppcheck and the house rules

@@ -1,5 +1,6 @@
 /* Writing packed files. */
 #include "base/archive.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "base/sha256.h"
 
@@ -90,7 +91,7 @@ bool archive_commit(struct archive_writer *writer, struct error *error) {
     unsigned char header[ARCHIVE_ALIGNMENT] = ARCHIVE_MAGIC;
     if (!end_member(writer, error)) return false;
     json_t *directory = json_pack("{s:O}", "members", writer->members);
-    char *text = directory ? json_dumps(directory, JSON_COMPACT) : NULL;
+    char *text = directory ? json_text(directory, JSON_COMPACT) : NULL;
     uint64_t offset = aligned(writer->end);
     bool fine = text != NULL || error_set(error, ERROR_MEMORY, "out of memory");
     if (fine) {

@@ -20,20 +20,29 @@ void memory_fail_at(size_t n, int for_ever) {
 
 size_t memory_calls(void) { return atomic_load(&calls); }
 
+static _Thread_local size_t failures;
+
 static int fails_now(void) {
     size_t at = atomic_load_explicit(&fail_at, memory_order_relaxed);
     size_t call = atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed) + 1;
     return at && (call == at || (call > at && atomic_load(&fail_for_ever)));
 }
 
-void *memory_alloc(size_t size) { return fails_now() ? NULL : malloc(size ? size : 1); }
-void *memory_zero(size_t size) { return fails_now() ? NULL : calloc(1, size ? size : 1); }
-void *memory_resize(void *old, size_t size) { return fails_now() ? NULL : realloc(old, size ? size : 1); }
+static void *counted(void *block) {
+    if (!block) failures++;
+    return block;
+}
+
+size_t memory_failures(void) { return failures; }
+
+void *memory_alloc(size_t size) { return counted(fails_now() ? NULL : malloc(size ? size : 1)); }
+void *memory_zero(size_t size) { return counted(fails_now() ? NULL : calloc(1, size ? size : 1)); }
+void *memory_resize(void *old, size_t size) { return counted(fails_now() ? NULL : realloc(old, size ? size : 1)); }
 void memory_free(void *pointer) { free(pointer); }
 
 void *memory_array(size_t count, size_t size) {
-    if (fails_now() || (size && count > SIZE_MAX / size)) return NULL;
-    return calloc(count ? count : 1, size ? size : 1);
+    if (size && count > SIZE_MAX / size) return counted(NULL);
+    return counted(fails_now() ? NULL : calloc(count ? count : 1, size ? size : 1));
 }
 
 char *memory_string_n(const char *text, size_t length) {

@@ -14,6 +14,9 @@ char *memory_string_n(const char *text, size_t length); /* a copy of length byte
 char *memory_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void memory_free(void *pointer); /* NULL is fine */
 
+/* How often this thread has asked in vain: tells "no memory" from "no JSON" where a library does not. */
+size_t memory_failures(void);
+
 /* 64-byte aligned block, for tensors; zero-filled pages from the system when large. */
 void *memory_aligned(size_t size);
 void memory_aligned_free(void *pointer);

@@ -1,3 +1,4 @@
+#include "base/json.h"
 #include "cli/commands.h"
 #include "inpaint.h"
 
@@ -25,6 +26,7 @@ static int help(FILE *out) {
 }
 
 int main(int argc, char **argv) {
+    json_use_memory();
     if (argc < 2) return help(stderr);
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) return help(stdout);
     if (strcmp(argv[1], "--version") == 0) return puts("inpaintd " INPAINT_VERSION) < 0;

@@ -2,6 +2,7 @@
 
 #include "base/archive.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "inpaint/model.h"
 #include "inpaint/pipeline.h"
@@ -77,7 +78,7 @@ static bool copy_text(struct conversion *conversion, const char *name, struct er
 }
 
 static bool add_json(struct conversion *conversion, const char *name, json_t *object, struct error *error) {
-    char *text = object ? json_dumps(object, JSON_INDENT(2)) : NULL;
+    char *text = object ? json_text(object, JSON_INDENT(2)) : NULL;
     bool fine = text ? archive_add(conversion->writer, name, text, strlen(text), error)
                      : error_set(error, ERROR_MEMORY, "out of memory"); /* or what the caller's maker of the object said */
     memory_free(text);
@@ -133,7 +134,7 @@ static json_t *safetensors_header(const struct weights *weights) {
 /* Its length is padded so that the data begin at a multiple of 64. */
 static bool write_header(struct conversion *conversion, const struct weights *weights, struct error *error) {
     json_t *header = safetensors_header(weights);
-    char *text = header ? json_dumps(header, JSON_COMPACT) : NULL, *padded = NULL;
+    char *text = header ? json_text(header, JSON_COMPACT) : NULL, *padded = NULL;
     if (text) {
         size_t length = strlen(text), whole = (8 + length + 63) / 64 * 64 - 8;
         padded = memory_alloc(whole + 8);

@@ -1,6 +1,7 @@
 #include "library/part.h"
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/memory.h"
 
 #include <errno.h>
@@ -121,7 +122,7 @@ bool part_save(struct part *part, struct error *error) {
     json_t *done = json_array();
     for (size_t i = 0; i < part->count; i++) json_array_append_new(done, json_integer((json_int_t)part->spans[i].done));
     json_t *state = json_pack("{s:s,s:s,s:o}", "content", identity(part->to->file), "etag", part->single ? "" : part->etag, "done", done);
-    char *text = state ? json_dumps(state, JSON_COMPACT) : NULL, *path = part_path(part->to->path, ".spans");
+    char *text = state ? json_text(state, JSON_COMPACT) : NULL, *path = part_path(part->to->path, ".spans");
     bool fine = text && path ? file_write(path, text, strlen(text), error) : error_set(error, ERROR_MEMORY, "out of memory for a download");
     part->changed = !fine;
     memory_free(path);

@@ -1,5 +1,6 @@
 /* inpaintd.json: where a pulled model came from, and what its files were. */
 #include "base/file.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "library/hub.h"
 #include "library/library.h"
@@ -66,7 +67,7 @@ bool record_write(const char *model_folder, const struct record *record, struct 
                                                "sha256", record->files[i].sha256));
     json_t *object = json_pack("{s:s,s:s,s:s,s:s,s:s*,s:o}", "id", record->id, "source", record->source, "revision", record->revision,
                                "license", record->license, "main", record->main, "files", files);
-    char *text = object ? json_dumps(object, JSON_INDENT(1)) : NULL, *path = file_join(model_folder, LIBRARY_RECORD);
+    char *text = object ? json_text(object, JSON_INDENT(1)) : NULL, *path = file_join(model_folder, LIBRARY_RECORD);
     bool fine = text && path ? file_write(path, text, strlen(text), error) : error_set(error, ERROR_MEMORY, "out of memory");
     json_decref(object);
     memory_free(text);

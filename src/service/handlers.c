@@ -45,6 +45,7 @@ static void *run(void *argument) {
     while ((request = take(start.handlers)) != NULL) {
         request->reader = start.handlers->reader[start.index];
         log_about(request->prediction, request->trace); /* on its second turn */
+        request_step_begins(request);
         if (request->step(request)) hand_back(request);
         log_about(NULL, NULL);
     }

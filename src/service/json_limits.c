@@ -1,5 +1,7 @@
 #include "service/json_limits.h"
 
+#include "base/memory.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -57,17 +59,20 @@ json_t *json_parse_body(char *text, size_t length, char problem[256]) {
         return NULL;
     }
     replace_nuls(text, length);
+    size_t failures = memory_failures();
     json_t *json = json_loadb(text, length, JSON_DECODE_ANY, &error);
     /* Whole numbers beyond 64 bits are numbers still; what takes them says so in its own words. */
     if (json == NULL && json_error_code(&error) == json_error_numeric_overflow)
         json = json_loadb(text, length, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, &error);
+    problem[0] = 0;
+    if (json != NULL || memory_failures() != failures) return json; /* the parser itself does not always know */
+    enum json_error_code code = json_error_code(&error);
     /* The parser's own sentence quotes the text near the trouble, which may be a picture or a secret. */
-    if (json == NULL)
-        snprintf(problem, 256, "The body of this request is not valid JSON: %s at line %d, column %d.",
-                 json_error_code(&error) == json_error_numeric_overflow         ? "a number is too large"
-                 : json_error_code(&error) == json_error_invalid_utf8           ? "bytes that are not UTF-8"
-                 : json_error_code(&error) == json_error_premature_end_of_input ? "it ends too early"
-                                                                                : "unexpected text",
-                 error.line, error.column);
-    return json;
+    snprintf(problem, 256, "The body of this request is not valid JSON: %s at line %d, column %d.",
+             code == json_error_numeric_overflow         ? "a number is too large"
+             : code == json_error_invalid_utf8           ? "bytes that are not UTF-8"
+             : code == json_error_premature_end_of_input ? "it ends too early"
+                                                         : "unexpected text",
+             error.line, error.column);
+    return NULL;
 }

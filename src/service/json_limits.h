@@ -13,7 +13,8 @@ enum { JSON_DEPTH_MAX = 32, JSON_VALUES_MAX = 20000 };
  * it is JSON otherwise. */
 bool json_within_limits(const char *text, size_t length);
 
-/* Parse a body: NULL with a sentence in `problem` when it is too deep, too much or not JSON. Escaped
+/* Parse a body: NULL with a sentence in `problem` when it is too deep, too much or not JSON, and with "" there when
+ * there is no memory for it. Escaped
  * NULs ("\u0000"), which end strings too early everywhere behind us, become U+FFFD, in `text` itself. */
 json_t *json_parse_body(char *text, size_t length, char problem[256]);
 

@@ -1,4 +1,5 @@
 #include "service/request.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/time.h"
@@ -18,6 +19,7 @@ struct request *request_create(struct service *service, struct MHD_Connection *c
     struct request *request = memory_zero(sizeof *request);
     if (request == NULL) return NULL;
     request->service = service;
+    request_step_begins(request);
     atomic_fetch_add(&service->requests, 1);
     request->connection = connection;
     request->begun = time_monotonic();
@@ -87,6 +89,11 @@ char *request_query(const struct request *request, const char *name) {
     return NULL;
 }
 
+void request_step_begins(struct request *request) {
+    request->thread = pthread_self();
+    request->failures = memory_failures();
+}
+
 /* ---- answers ---- */
 
 bool answer_response(struct request *request, unsigned status, struct MHD_Response *response) {
@@ -111,16 +118,28 @@ static bool answer_heap(struct request *request, unsigned status, const char *ty
 }
 
 static bool answer_dumped(struct request *request, unsigned status, const char *type, json_t *body) {
-    char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(15));
+    char *text = body == NULL ? NULL : json_text(body, JSON_COMPACT | JSON_REAL_PRECISION(15));
     json_decref(body);
     return answer_heap(request, status, type, text);
 }
 
+/* Whatever is said of a request that there was not enough memory for may be wrong: what could not be read looks as if it
+ * were not there, or not valid, and a document may lack what nobody missed while it was made. */
+static bool short_of_memory(struct request *request, json_t *body) {
+    if (!pthread_equal(request->thread, pthread_self()) || memory_failures() == request->failures) return false;
+    json_decref(body);
+    request->failures = memory_failures();
+    answer_problem(request, 507, NULL, "There is not enough memory for this request now; look later what became of it.");
+    return true;
+}
+
 bool answer_json(struct request *request, unsigned status, json_t *body) {
+    if (short_of_memory(request, body)) return true;
     return answer_dumped(request, status, "application/json; charset=utf-8", body);
 }
 
 bool answer_problem_json(struct request *request, unsigned status, json_t *body) {
+    if (status < 500 && short_of_memory(request, body)) return true;
     return answer_dumped(request, status, "application/problem+json", body);
 }
 

@@ -13,6 +13,7 @@
 
 #include <jansson.h>
 #include <microhttpd.h>
+#include <pthread.h>
 
 struct request;
 struct route;
@@ -56,6 +57,8 @@ struct request {
     struct store *reader; /* of the handler thread that has the request now */
     struct request *next; /* in the handlers' queue */
     request_step *step;
+    pthread_t thread; /* that the step runs on, and memory_failures() when it began */
+    size_t failures;
     struct watch watch; /* while it waits for a prediction */
     int rate_remaining; /* creates left in the rate limit, when there is one */
     char prediction[PREDICTION_ID_LENGTH + 1];
@@ -65,6 +68,8 @@ struct request {
 
 struct request *request_create(struct service *service, struct MHD_Connection *connection, const char *target);
 void request_free(struct request *request);
+/* From here on this thread works on it. */
+void request_step_begins(struct request *request);
 
 /* This request is about that prediction: for all log lines from here on. */
 void request_about(struct request *request, const struct prediction *prediction);

@@ -201,6 +201,7 @@ static bool create(struct request *request, bool version_required, const char *m
     struct create_body create;
     struct input_problem problems[INPUT_PROBLEMS_MAX];
     json_t *body = json_parse_body(request->body.data, request->body.length, trouble);
+    if (body == NULL && trouble[0] == 0) return answer_problem(request, 507, NULL, "There is no memory for the body of this request.");
     if (body == NULL) return answer_problem(request, 400, "Malformed request body", "%s", trouble);
     int count = create_body_read(body, version_required, request->service->options->private_webhooks, &create, problems);
     bool answered = true;

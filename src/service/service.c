@@ -1,5 +1,6 @@
 #include "service/service.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/time.h"
@@ -258,6 +259,7 @@ bool service_run(const struct service_options *options, atomic_int *stop, void (
     struct server *server = NULL, *metrics = NULL;
     int listener = -1, port = 0;
     if (sodium_init() < 0) return error_set(error, ERROR_INTERNAL, "libsodium could not be started");
+    json_use_memory();
     curl_global_init(CURL_GLOBAL_DEFAULT);
     signal(SIGPIPE, SIG_IGN);
     bool fine = open_door(&service, &listener, &port, error) && open_stores(&service, error);

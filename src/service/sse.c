@@ -1,4 +1,5 @@
 #include "service/sse.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "service/prediction_json.h"
 
@@ -52,7 +53,7 @@ static void write_done(struct buffer *out, const struct sse_view *view, const st
         reason = "{\"reason\":\"error\"}";
         if (number > view->after) {
             json_t *detail = json_pack("{s:s}", "detail", failure == NULL ? "Prediction failed." : failure);
-            char *text = detail == NULL ? NULL : json_dumps(detail, JSON_COMPACT);
+            char *text = detail == NULL ? NULL : json_text(detail, JSON_COMPACT);
             sse_write(out, "error", event->created, number, text == NULL ? "{}" : text);
             memory_free(text);
             json_decref(detail);

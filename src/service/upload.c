@@ -136,8 +136,9 @@ static char *clean_type(const char *type, const char *otherwise) {
 }
 
 static bool read_metadata(struct buffer *text, json_t **metadata, struct error *error) {
-    char problem[256];
+    char problem[256] = "";
     *metadata = text->length == 0 ? json_object() : json_parse_body(text->data, text->length, problem);
+    if (*metadata == NULL && problem[0] == 0) return error_set(error, ERROR_MEMORY, "out of memory for the metadata");
     if (!json_is_object(*metadata)) {
         json_decref(*metadata);
         *metadata = NULL;

@@ -1,4 +1,5 @@
 #include "service/webhooks.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/time.h"
@@ -127,7 +128,7 @@ static bool make_body(struct webhooks *webhooks, struct delivery *delivery, stru
     struct prediction_view view = {.base = prediction.public_base, .event = webhook->event, .aborted = options->say_aborted};
     if (options->data_uri_output || prediction.data_uri_output) view.blobs = webhooks->service->blobs;
     json_t *json = prediction_json(&prediction, &view);
-    delivery->body = json == NULL ? NULL : json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(15));
+    delivery->body = json == NULL ? NULL : json_text(json, JSON_COMPACT | JSON_REAL_PRECISION(15));
     json_decref(json);
     bool fine = delivery->body != NULL || error_set(error, ERROR_MEMORY, "out of memory");
     fine = fine && (webhooks_secret(webhooks, prediction.owner == NULL ? "" : prediction.owner, delivery->secret) ||

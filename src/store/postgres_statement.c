@@ -1,6 +1,7 @@
 /* Statements, and what their failures mean. */
 #include "store/postgres.h"
 
+#include "base/json.h"
 #include "base/memory.h"
 
 #include <inttypes.h>
@@ -83,14 +84,8 @@ void statement_boolean(struct statement *statement, bool value) { statement_text
 
 void statement_real(struct statement *statement, double value) { snprintf(place(statement), NUMBER_SIZE, "%.17g", value); }
 
-static void release_json(char *text) {
-    json_free_t release;
-    json_get_alloc_funcs(NULL, &release);
-    release(text);
-}
-
 void statement_json(struct statement *statement, const json_t *json) {
-    statement->json = json ? json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    statement->json = json ? json_text(json, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
     if (json && !statement->json) statement->memory = true;
     statement_text(statement, statement->json);
 }
@@ -123,7 +118,7 @@ bool statement_end(struct statement *statement, struct error *error) {
     else if (!ok)
         postgres_error(statement->link->connection, statement->result, &statement->link->fault, error);
     PQclear(statement->result);
-    if (statement->json) release_json(statement->json);
+    memory_free(statement->json);
     statement->result = NULL;
     statement->json = NULL;
     return ok;

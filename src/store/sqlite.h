@@ -74,6 +74,8 @@ void column_json(struct query *query, int column, json_t **json);
 
 /* ---- transactions (sqlite_query.c) ---- */
 
+/* At the beginning, so that a rollback needs no memory that may not be there. */
+bool prepare_transactions(struct connection *connection, struct error *error);
 bool write_begin(struct sqlite_store *store, struct error *error); /* locks the writer */
 /* Commit when `ok`, else roll back; unlocks. `wake`: tell the waiting, once it is durable. */
 bool write_end(struct sqlite_store *store, bool ok, bool wake, struct error *error);

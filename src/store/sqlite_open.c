@@ -82,8 +82,8 @@ bool sqlite_store_open(const char *path, struct store **opened, struct error *er
     pthread_cond_init(&store->creations.changed, NULL);
     store->creations.last = &store->creations.first;
     bool ok = make_file(path, error) && open_connection(&store->writer, path, writer_settings, error) &&
-              sqlite_migrate(store->writer.database, error) && open_connection(&store->reader, path, reader_settings, error) &&
-              (store->wake = open_wake(path, error)) != NULL;
+              sqlite_migrate(store->writer.database, error) && prepare_transactions(&store->writer, error) &&
+              open_connection(&store->reader, path, reader_settings, error) && (store->wake = open_wake(path, error)) != NULL;
     if (!ok) {
         close_store(&store->base);
         return error_context(error, "store %s", path);

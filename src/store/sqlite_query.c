@@ -1,6 +1,7 @@
 /* Statements and transactions. */
 #include "store/sqlite.h"
 
+#include "base/json.h"
 #include "base/memory.h"
 
 #include <stdio.h>
@@ -76,15 +77,13 @@ void query_json(struct query *query, const json_t *json) {
         query_text(query, NULL);
         return;
     }
-    char *text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
+    char *text = json_text(json, JSON_COMPACT | JSON_ENCODE_ANY);
     if (!text) {
         query->result = SQLITE_NOMEM;
         return;
     }
     query->result = sqlite3_bind_text(query->statement, ++query->bound, text, -1, SQLITE_TRANSIENT);
-    json_free_t release;
-    json_get_alloc_funcs(NULL, &release);
-    release(text);
+    memory_free(text);
 }
 
 bool query_row(struct query *query) {
@@ -129,23 +128,40 @@ void column_array(struct query *query, int column, char *text, size_t size) {
 }
 
 void column_json(struct query *query, int column, json_t **json) {
-    json_error_t where;
+    size_t failures = memory_failures();
     json_decref(*json);
     *json = NULL;
     if (column_null(query, column)) return;
     const char *value = (const char *)sqlite3_column_text(query->statement, column);
-    *json = value ? json_loads(value, JSON_DECODE_ANY, &where) : NULL;
+    *json = value ? json_loads(value, JSON_DECODE_ANY, NULL) : NULL;
     if (*json) return;
-    bool memory = !value || json_error_code(&where) == json_error_out_of_memory;
+    bool memory = !value || memory_failures() != failures; /* the parser itself does not always know */
     query->result = memory ? SQLITE_NOMEM : SQLITE_CORRUPT;
 }
 
-static int execute(sqlite3 *database, const char *sql) { return sqlite3_exec(database, sql, NULL, NULL, NULL); }
+/* A rollback can fail, too: then the transaction is still there, and with it the lock that all processes wait for. */
+static bool roll_back(struct sqlite_store *store, struct error *error) {
+    if (sqlite3_get_autocommit(store->writer.database)) return true; /* some failures have rolled back already */
+    struct query query = query_begin(&store->writer, "ROLLBACK");
+    return query_run(&query, error);
+}
+
+bool prepare_transactions(struct connection *connection, struct error *error) {
+    static const char *const texts[] = {"BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"};
+    bool ok = true;
+    for (size_t i = 0; ok && i < sizeof texts / sizeof *texts; i++) {
+        struct query query = query_begin(connection, texts[i]);
+        ok = query_end(&query, error);
+    }
+    return ok;
+}
 
 bool write_begin(struct sqlite_store *store, struct error *error) {
     pthread_mutex_lock(&store->writer.lock);
-    struct query query = query_begin(&store->writer, "BEGIN IMMEDIATE");
-    if (query_run(&query, error)) return true;
+    if (roll_back(store, error)) {
+        struct query query = query_begin(&store->writer, "BEGIN IMMEDIATE");
+        if (query_run(&query, error)) return true;
+    }
     pthread_mutex_unlock(&store->writer.lock);
     return false;
 }
@@ -155,8 +171,7 @@ bool write_end(struct sqlite_store *store, bool ok, bool wake, struct error *err
         struct query query = query_begin(&store->writer, "COMMIT");
         ok = query_run(&query, error);
     }
-    /* Some failures have rolled back already. */
-    if (!ok && !sqlite3_get_autocommit(store->writer.database)) execute(store->writer.database, "ROLLBACK");
+    if (!ok) roll_back(store, NULL);
     pthread_mutex_unlock(&store->writer.lock);
     if (ok && wake) wake_all(store->wake);
     return ok;

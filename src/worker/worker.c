@@ -2,6 +2,7 @@
 #include "worker/worker.h"
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/time.h"
 #include "worker/attempt.h"
@@ -92,6 +93,7 @@ bool worker_run(const struct worker_options *options, atomic_int *stop, struct e
     struct worker worker = {.options = options, .stop = stop};
     char name[64];
     size_t budget = options->memory_budget ? options->memory_budget : default_memory_budget();
+    json_use_memory();
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) return error_set(error, ERROR_MEMORY, "can't set up downloads");
     bool ok = make_name(name, error) && models_create(options, budget, &worker.models, error) &&
               store_open(options->store_url, &worker.store, error) && blobs_open(options->blobs_url, &worker.blobs, error);
