@@ -83,6 +83,13 @@ static void folder_close(struct blobs *base) {
 
 /* ---- writing ---- */
 
+/* A folder that is gone is our trouble, not the absence of what somebody asked for. */
+static bool write_error(struct error *error) {
+    error_from_errno(error, "can't write a blob");
+    if (error && error->code == ERROR_NOT_FOUND) error->code = ERROR_IO;
+    return false;
+}
+
 static bool folder_begin(struct blobs *base, const char *name, struct blob_writer **begun, struct error *error) {
     struct folder_writer *writer = memory_zero(sizeof *writer);
     if (!writer) return error_set(error, ERROR_MEMORY, "out of memory");
@@ -91,7 +98,7 @@ static bool folder_begin(struct blobs *base, const char *name, struct blob_write
     snprintf(writer->temporary, sizeof writer->temporary, "%s.part", name);
     writer->descriptor = openat(folder_of(base)->temporary, writer->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (writer->descriptor < 0) {
-        error_from_errno(error, "can't create a blob");
+        write_error(error);
         memory_free(writer);
         return false;
     }
@@ -100,7 +107,7 @@ static bool folder_begin(struct blobs *base, const char *name, struct blob_write
 }
 
 static bool folder_append(struct blob_writer *writer, const void *data, size_t length, struct error *error) {
-    return blob_write_all(writer_of(writer)->descriptor, data, length) || error_from_errno(error, "can't write a blob");
+    return blob_write_all(writer_of(writer)->descriptor, data, length) || write_error(error);
 }
 
 static void folder_abandon(struct blob_writer *base) {
@@ -129,13 +136,19 @@ static bool move_into_place(struct folder_writer *writer) {
 static bool folder_commit(struct blob_writer *base, struct error *error) {
     struct folder_writer *writer = writer_of(base);
     bool ok = fsync(writer->descriptor) == 0;
-    int number = errno;
-    ok = close(writer->descriptor) == 0 && ok;
+    int number = ok ? 0 : errno;
+    if (close(writer->descriptor) != 0 && ok) {
+        ok = false;
+        number = errno;
+    }
     writer->descriptor = -1;
-    errno = number;
-    ok = ok && move_into_place(writer);
+    if (ok && !move_into_place(writer)) {
+        ok = false;
+        number = errno;
+    }
     if (!ok) {
-        error_from_errno(error, "can't write a blob");
+        errno = number;
+        write_error(error);
         folder_abandon(base);
         return false;
     }
