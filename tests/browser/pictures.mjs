@@ -1,6 +1,6 @@
 // The pictures of docs/page.md, taken from the page itself:
 //   SCREENSHOTS=../../docs INPAINTD=../../build/release/inpaintd ./run_browser.sh pictures.mjs
-import { visit, settle, leave, shot, PHONE } from "./person.mjs";
+import { visit, settle, heard, leave, shot, PHONE } from "./person.mjs";
 
 const desktop = (width, height, colorScheme) => ({ viewport: { width, height }, colorScheme });
 async function sample(index, prompt, { seed, steps }, options) {
@@ -20,7 +20,7 @@ async function sample(index, prompt, { seed, steps }, options) {
 const light = await sample(1, "the planet jupiter", { seed: 1, steps: 25 }, desktop(1060, 600, "light"));
 await light.click("label:has-text('4'):has([name=f-num_outputs])");
 await light.click("#paint");
-await light.waitForSelector("body[data-mode=result]", { timeout: 120000 });
+await light.waitForSelector("body[data-mode=result]");
 await light.click("#compare");
 for (let i = 0; i < 2; i++) await light.keyboard.press("ArrowRight");
 await light.evaluate(() => { document.querySelector("#page-settings").scrollTop = 0; });
@@ -29,11 +29,12 @@ await shot(light, "page-light");
 await light.done();
 
 // A picture on its way.
-const dark = await sample(1, "the planet earth", { seed: 2, steps: 60 }, desktop(960, 560, "dark"));
+const dark = await sample(1, "the planet earth", { seed: 2, steps: 100 }, desktop(960, 560, "dark"));
 await dark.click("#paint");
-await dark.waitForFunction(() => /Step [234]\d of/.test(document.querySelector("#status").textContent), null, { timeout: 120000 });
-await dark.waitForTimeout(400);
+await heard(dark, "status", /Step 4\d of/);
 await shot(dark, "page-dark");
+await dark.click("#cancel");
+await dark.waitForSelector("body[data-mode=edit]");
 await dark.done();
 
 // On a phone: the mask.
