@@ -70,6 +70,24 @@ for (const [device, options] of [["desktop", DESKTOP], ["phone", PHONE]]) {
   }
 }
 
+test("a phone lying down: what matters is in sight, the photo has the room", async () => {
+  const page = await visit({ ...PHONE, viewport: { width: 844, height: 390 } });
+  const inside = async (...selectors) => {
+    for (const selector of selectors) {
+      const { x, y, width, height } = await page.locator(selector).boundingBox();
+      assert.ok(x >= 0 && y >= 0 && x + width <= 844 && y + height <= 390, `${selector} at ${x}, ${y}, ${width} x ${height}`);
+      assert.ok(await page.evaluate(([selector, x, y]) => document.elementFromPoint(x, y).closest(selector) !== null, [selector, x + width / 2, y + height / 2]), `${selector} is covered`);
+    }
+  };
+  await inside("#welcome-open", "#welcome-camera", "#prompt", "#paint");
+  await openPlain(page);
+  await inside("#tools [data-tool=brush]", "#mask-menu > button", "#prompt", "#paint", "#size");
+  assert.ok((await page.locator("#stage").boundingBox()).height > 220);
+  await clean(page, "edit");
+  await shot(page, "phone-lying");
+  await page.done();
+});
+
 test("every control has a name and can be reached by Tab", async () => {
   const page = await visit();
   await openPlain(page);
