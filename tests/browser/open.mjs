@@ -1,7 +1,8 @@
 // Opening the page and a photo.
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { visit, picture, pixels, openPhoto, openPlain, drag, mask, download, heard, shot, PHONE, URL } from "./person.mjs";
+import { spawn } from "node:child_process";
+import { visit, picture, pixels, openPhoto, openPlain, drag, paint, mask, download, heard, shot, PHONE, URL } from "./person.mjs";
 
 test("the page: small, from this server alone, nothing jumps", async () => {
   const page = await visit();
@@ -109,29 +110,45 @@ test("a phone offers its camera; a desktop does not", async () => {
   await desktop.done();
 });
 
-test("several models: one is chosen, the request and its code name it, hints are the default one's", async () => {
-  const page = await visit();
-  const version = "ab".repeat(32);
-  await page.route("**/openapi.json", async (route) => {
-    const document = await (await route.fetch()).json();
-    document.components.schemas.VersionName.enum.push("local/anime", version, `local/anime:${version}`);
-    await route.fulfill({ json: document });
-  });
-  await page.reload();
-  await openPlain(page);
-  await page.waitForSelector("#f-model");
-  assert.equal(await page.inputValue("#f-num_inference_steps"), "20");
-  await page.focus("#f-model");
-  await page.selectOption("#f-model", "local/anime");
-  assert.equal(await page.evaluate(() => document.activeElement.id), "f-model");
-  assert.equal(await page.inputValue("#f-num_inference_steps"), "50");
-  assert.ok((await page.textContent("#code-text")).includes(version));
-  await shot(page, "models");
-  await drag(page, { width: 320, height: 240 }, [[60, 60], [160, 60]]);
-  const [request] = await Promise.all([page.waitForRequest((one) => one.method() === "POST" && one.url().endsWith("/v1/predictions")), page.click("#paint")]);
-  assert.equal(request.postDataJSON().version, version);
-  await page.waitForSelector("#toast.error:not([hidden])"); // this server has no such model, and says so
-  await page.done();
+test("several models: one is chosen and paints, its code names it, the hints are the default one's", async () => {
+  const root = new globalThis.URL("../../", import.meta.url).pathname;
+  const server = spawn(process.env.INPAINTD, ["serve", "--listen", "127.0.0.1:0", "--data", `${process.env.WORK}/several`,
+    "--model", `${root}models/bundled`, "--model", `tiny=${root}tests/reference/tiny-checkpoint`, "--no-safety"], { stdio: ["ignore", "pipe", "pipe"] });
+  try {
+    const place = await new Promise((resolve, reject) => {
+      let said = "";
+      for (const stream of [server.stdout, server.stderr]) {
+        stream.on("data", (data) => {
+          said += data;
+          const found = /listening on (http:\S+)\s/.exec(said);
+          if (found) resolve(found[1]);
+        });
+      }
+      server.on("exit", () => reject(new Error(said)));
+    });
+    const page = await visit({ server: place });
+    await openPlain(page, 128, 96);
+    await page.waitForSelector("#f-model");
+    assert.equal(await page.inputValue("#f-model"), "andreasjansson/stable-diffusion-inpainting");
+    assert.equal(await page.inputValue("#f-num_inference_steps"), "20");
+    await page.focus("#f-model");
+    await page.selectOption("#f-model", "local/tiny");
+    assert.equal(await page.evaluate(() => document.activeElement.id), "f-model");
+    assert.equal(await page.inputValue("#f-num_inference_steps"), "50");
+    await shot(page, "models");
+    await page.selectOption("#f-size", "256");
+    await drag(page, { width: 128, height: 96 }, [[60, 40], [90, 40]]);
+    const [request] = await Promise.all([page.waitForRequest((one) => one.method() === "POST" && one.url().endsWith("/v1/predictions")), paint(page)]);
+    const { version } = request.postDataJSON();
+    const { results } = await (await fetch(`${place}/v1/models`)).json();
+    assert.equal(version, results.find(({ name }) => name === "tiny").latest_version.id);
+    assert.ok((await page.textContent("#code-text")).includes(version));
+    await page.done();
+  } finally {
+    server.removeAllListeners("exit");
+    server.kill();
+    await new Promise((resolve) => (server.exitCode !== null || server.signalCode ? resolve() : server.on("exit", resolve)));
+  }
 });
 
 test("the model's own hints: its size, steps and words; without them Stable Diffusion's", async () => {

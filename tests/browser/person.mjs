@@ -35,7 +35,7 @@ export async function heard(page, of, pattern) {
 export const forget = (page) => page.evaluate(() => { for (const list of Object.values(window.seen)) list.length = 0; });
 
 // A fresh browser profile with the page open. Anything the page complains about fails the test that closes it.
-export async function visit({ path = "/", ...options } = {}) {
+export async function visit({ path = "/", server = URL, ...options } = {}) {
   const context = await browser.newContext({ ...DESKTOP, ...options });
   context.setDefaultTimeout(PATIENCE);
   await context.addInitScript(record);
@@ -46,9 +46,9 @@ export async function visit({ path = "/", ...options } = {}) {
     if (message.type() === "error" && !/Failed to load resource/.test(message.text())) complaints.push(message.text());
   });
   page.on("request", (request) => {
-    if (!request.url().startsWith(URL) && !/^(data|blob):/.test(request.url())) complaints.push(`asked another host: ${request.url()}`);
+    if (!request.url().startsWith(server) && !/^(data|blob):/.test(request.url())) complaints.push(`asked another host: ${request.url()}`);
   });
-  await page.goto(URL + path);
+  await page.goto(server + path);
   await page.waitForSelector("body:not(.loading)");
   return Object.assign(page, {
     complaints,
