@@ -25,7 +25,7 @@ struct bench_figures {
     int width, height;
     double load, text, encode, decode, safety, step, total;
     double step_multiply_adds;
-    double peak_f32, peak_bf16;
+    double peak_f32, peak_bf16, peak_bf16_vectors;
     double peak_rss;
 };
 
@@ -76,6 +76,9 @@ static void print_plan(const struct plan *plan, int section, const char *title) 
     const struct plan_timing *rows = plan ? plan_timing(plan, section, &count) : NULL;
     double total = 0;
     if (!rows) return;
+    for (size_t i = 0; i < count; i++) total += rows[i].seconds;
+    if (total <= 0) return;
+    total = 0;
     for (size_t i = 0; i < count; i++) total += rows[i].runs ? rows[i].seconds / (double)rows[i].runs : 0;
     printf("\n%9s %6s %9s  %s\n", "ms", "%", "GFLOP/s", title);
     for (size_t i = 0; i < count; i++) {
@@ -111,15 +114,18 @@ static bool measure(const struct bench_settings *settings, struct inpaint_model 
     grown.steps = (size_t)settings->steps + 1;
     if (!model_unet_run(model, &grown, 0, error)) return false;
     if (settings->operations) time_operations(settings, model);
-    int64_t began = time_monotonic();
+    /* By processor time: as if all threads had been busy all the time. */
+    double share = settings->processor_time ? (double)pool_threads(model->pool) : 1;
+    if (settings->processor_time) model->clock = time_processor;
+    int64_t began = model->clock();
     result = paint_once(settings, model, figures->width, figures->height, image, mask, error);
     if (!result) return false;
-    figures->total = seconds_since(began);
-    figures->text = result->seconds[INPAINT_STAGE_TEXT];
-    figures->encode = result->seconds[INPAINT_STAGE_ENCODE];
-    figures->step = result->seconds[INPAINT_STAGE_DENOISE] / (double)settings->steps;
-    figures->decode = result->seconds[INPAINT_STAGE_DECODE] / (double)settings->count;
-    figures->safety = result->seconds[INPAINT_STAGE_CHECK] / (double)settings->count;
+    figures->total = (double)(model->clock() - began) / 1e6 / share;
+    figures->text = result->seconds[INPAINT_STAGE_TEXT] / share;
+    figures->encode = result->seconds[INPAINT_STAGE_ENCODE] / share;
+    figures->step = result->seconds[INPAINT_STAGE_DENOISE] / (double)settings->steps / share;
+    figures->decode = result->seconds[INPAINT_STAGE_DECODE] / (double)settings->count / share;
+    figures->safety = result->seconds[INPAINT_STAGE_CHECK] / (double)settings->count / share;
     figures->step_multiply_adds = plan_multiply_adds(unet_run_plan(model->run), unet_run_step_section(model->run));
     inpaint_result_free(result);
     return true;
@@ -132,7 +138,9 @@ static void print_text(const struct bench_settings *settings, const struct bench
     printf("%s  %s  %d x %d, %lld steps, guidance %g, %lld output(s), %d threads, %s\n", settings->model, figures->info.name,
            figures->width, figures->height, settings->steps, settings->guidance, settings->count, figures->info.threads,
            figures->info.dtype);
-    printf("  processor's peak  f32 %.0f GFLOP/s, bf16 %.0f GFLOP/s\n", figures->peak_f32, figures->peak_bf16);
+    printf("  processor's peak  f32 %.0f GFLOP/s, bf16 %.0f GFLOP/s (%.0f by vectors)\n", figures->peak_f32, figures->peak_bf16,
+           figures->peak_bf16_vectors);
+    if (settings->processor_time) printf("  times are the processor's own, shared out over all threads\n");
     printf("  load              %9.3f s\n", figures->load);
     printf("  text              %9.3f s\n", figures->text);
     printf("  encode            %9.3f s\n", figures->encode);
@@ -145,13 +153,14 @@ static void print_text(const struct bench_settings *settings, const struct bench
 }
 
 static void print_json(const struct bench_settings *settings, const struct bench_figures *figures) {
-    json_t *out = json_pack("{s:s, s:s, s:i, s:i, s:I, s:f, s:I, s:i, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I}", "model",
-                            settings->model, "pipeline", figures->info.name, "width", figures->width, "height", figures->height, "steps",
-                            (json_int_t)settings->steps, "guidance", settings->guidance, "count", (json_int_t)settings->count, "threads",
-                            figures->info.threads, "dtype", figures->info.dtype, "guided_step_s", figures->step, "encode_s",
+    json_t *out = json_pack("{s:s, s:s, s:i, s:i, s:I, s:f, s:I, s:i, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I}",
+                            "model", settings->model, "pipeline", figures->info.name, "width", figures->width, "height", figures->height,
+                            "steps", (json_int_t)settings->steps, "guidance", settings->guidance, "count", (json_int_t)settings->count,
+                            "threads", figures->info.threads, "dtype", figures->info.dtype, "guided_step_s", figures->step, "encode_s",
                             figures->encode, "decode_s", figures->decode, "text_s", figures->text, "safety_s", figures->safety, "load_s",
                             figures->load, "total_s", figures->total, "step_gmac", 1e-9 * figures->step_multiply_adds, "peak_f32_gflops",
-                            figures->peak_f32, "peak_bf16_gflops", figures->peak_bf16, "peak_rss_bytes", (json_int_t)figures->peak_rss);
+                            figures->peak_f32, "peak_bf16_gflops", figures->peak_bf16, "peak_bf16_vectors_gflops",
+                            figures->peak_bf16_vectors, "peak_rss_bytes", (json_int_t)figures->peak_rss);
     if (out) json_dumpf(out, stdout, JSON_INDENT(1));
     printf("\n");
     json_decref(out);
@@ -170,6 +179,7 @@ static bool run(const struct bench_settings *settings, struct error *error) {
     if (fine) {
         figures.peak_f32 = peak_gflops(model->pool, DTYPE_F32, 0.5);
         figures.peak_bf16 = peak_gflops(model->pool, DTYPE_BF16, 0.5);
+        figures.peak_bf16_vectors = peak_bf16_vectors_gflops(model->pool, 0.5);
         fine = measure(settings, model, image, mask, &figures, error);
     }
     if (fine) {
@@ -203,8 +213,8 @@ int command_bench(int argc, char **argv) {
         {"no-safety", 0, OPTION_FLAG, NULL, "do not load the safety checker", &settings.no_safety, 0, 0, NULL},
         {"operations", 0, OPTION_FLAG, NULL, "also each operation of a step, of encoding and of decoding", &settings.operations, 0, 0,
          NULL},
-        {"cpu", 0, OPTION_FLAG, NULL, "operations by the time of processors spent, for busy machines", &settings.processor_time, 0, 0,
-         NULL},
+        {"cpu", 0, OPTION_FLAG, NULL, "times are those of processors, shared out over the threads: for busy machines",
+         &settings.processor_time, 0, 0, NULL},
         {"json", 0, OPTION_FLAG, NULL, "figures as JSON", &settings.json, 0, 0, NULL},
         {0}};
     const struct command command = {

@@ -3,6 +3,7 @@
 #include "base/archive.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/time.h"
 #include "inpaint/adapt.h"
 #include "inpaint/convert.h"
 #include "tensor/kernel.h"
@@ -206,6 +207,7 @@ inpaint_model *inpaint_open(const char *path, const inpaint_options *options, st
         return NULL;
     }
     pthread_mutex_init(&model->mutex, NULL);
+    model->clock = time_monotonic;
     if (open_all(model, path, options ? options : &defaults, &error)) return model;
     inpaint_error_from(out, &error);
     inpaint_close(model);

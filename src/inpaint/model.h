@@ -31,6 +31,8 @@ struct inpaint_model {
     size_t ready_size;
     struct plan_options options;
 
+    int64_t (*clock)(void); /* of the stages' times: time_monotonic(), or for `bench` time_processor() */
+
     pthread_mutex_t mutex; /* one picture at a time */
     struct unet_run *run;  /* the UNet at the size last painted */
     struct unet_size run_size;

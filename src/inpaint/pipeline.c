@@ -84,7 +84,7 @@ static bool report(struct painting *painting, inpaint_stage stage, int step, con
 }
 
 static bool stage_done(struct painting *painting, inpaint_stage stage) {
-    int64_t now = time_monotonic();
+    int64_t now = painting->model->clock();
     painting->result->seconds[stage] += (double)(now - painting->stage_began) / 1e6;
     painting->stage_began = now;
     return stage == INPAINT_STAGE_DENOISE || report(painting, stage, 0, NULL);
@@ -416,7 +416,8 @@ inpaint_result *pipeline_paint(struct inpaint_model *model, const inpaint_image 
     if (!check_params(image, mask, params, error)) return NULL;
     struct painting painting = {
         .model = model, .params = params, .taps = taps, .error = error, .count = (size_t)params->count, .guided = params->guidance > 1};
-    painting.began = painting.stage_began = time_monotonic();
+    painting.began = time_monotonic();
+    painting.stage_began = model->clock();
     painting.result = memory_zero(sizeof *painting.result);
     if (!painting.result) {
         error_set(error, ERROR_MEMORY, "out of memory");

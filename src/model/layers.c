@@ -32,7 +32,14 @@ bool network_check(struct network *network, struct value last, struct error *err
     return shape[0] != 0 || plan_finish(network->plan, 0, error); /* which only tells what went wrong */
 }
 
+/* What has been packed won't be read again: a network never lies in memory twice. */
+static void rest(const void *user, const void *data, size_t bytes) {
+    const struct network *network = user;
+    weights_rest_at(network->weights, data, bytes);
+}
+
 bool network_finish(struct network *network, struct value last, size_t memory_limit, struct error *error) {
+    plan_when_packed(network->plan, rest, network);
     if (!network_check(network, last, error) || !plan_finish(network->plan, memory_limit, error)) return false;
     weights_rest(network->weights); /* packed by now */
     return true;

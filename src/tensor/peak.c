@@ -37,9 +37,9 @@ static peak_loop *loop_for(enum dtype dtype) {
     return isa >= ISA_AVX2 ? peak_f32_avx2 : peak_f32_plain;
 }
 
-double peak_gflops(struct pool *pool, enum dtype dtype, double seconds) {
-    struct measurement measurement = {.loop = loop_for(dtype), .rounds = 100000};
-    if (!measurement.loop) return 0;
+static double best_rate(struct pool *pool, peak_loop *loop, double seconds) {
+    struct measurement measurement = {.loop = loop, .rounds = 100000};
+    if (!loop) return 0;
     size_t threads = pool_threads(pool);
     double best = 0;
     int64_t began = time_monotonic();
@@ -53,4 +53,10 @@ double peak_gflops(struct pool *pool, enum dtype dtype, double seconds) {
         if (spent < 0.02) measurement.rounds *= 2;
     } while ((double)(time_monotonic() - began) / 1e6 < seconds);
     return best;
+}
+
+double peak_gflops(struct pool *pool, enum dtype dtype, double seconds) { return best_rate(pool, loop_for(dtype), seconds); }
+
+double peak_bf16_vectors_gflops(struct pool *pool, double seconds) {
+    return best_rate(pool, isa_available() >= ISA_AVX512BF16 ? peak_bf16_avx512 : NULL, seconds);
 }

@@ -9,6 +9,8 @@
 /* GFLOP/s (a multiply-add is two) of DTYPE_F32 or DTYPE_BF16 with f32 sums, over about `seconds`;
  * 0 when the processor has no such instruction. */
 double peak_gflops(struct pool *pool, enum dtype dtype, double seconds);
+/* The same in bf16 without tiles (AMX), which multiply many times as fast. */
+double peak_bf16_vectors_gflops(struct pool *pool, double seconds);
 
 /* One thread's share: `rounds` rounds of 12 independent chains. Returns multiply-adds done. One for
  * each instruction set; each in a file that is compiled for it. */

@@ -40,6 +40,8 @@ void plan_free(struct plan *plan) {
     memory_free(plan);
 }
 
+void plan_when_packed(struct plan *plan, plan_packed *function, const void *user) { plan->packed = (struct packed_notice){function, user}; }
+
 int plan_section(struct plan *plan) { return plan->sections++; }
 
 /* ---- errors ---- */

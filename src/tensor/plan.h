@@ -72,6 +72,11 @@ void plan_free(struct plan *plan);
  * the first recording error, if there was one. */
 bool plan_finish(struct plan *plan, size_t memory_limit, struct error *error);
 
+/* Before plan_finish(): what to call, from any thread, whenever a weight has been packed, so that the pages of its numbers can be
+ * given back at once and not only when all is packed. */
+typedef void plan_packed(const void *user, const void *data, size_t bytes);
+void plan_when_packed(struct plan *plan, plan_packed *function, const void *user);
+
 /* Begin a section (see above). Section 0 has begun when the plan is created. */
 int plan_section(struct plan *plan);
 void plan_run(struct plan *plan, int section);

@@ -25,7 +25,8 @@ static bool request_weight(struct plan *plan, struct operation *operation, struc
     const struct conv_shape *shape = &operation->as.conv.shape;
     const struct conv_kernel *kernel = operation->as.conv.kernel;
     char layout[PACKED_LAYOUT];
-    struct packed_request request = {.pack = pack, .source = operation, .result = &operation->packed};
+    struct packed_request request = {
+        .pack = pack, .source = operation, .result = &operation->packed, .tensor = operation->weight, .tensors = 1};
     if (kernel->state_layout) {
         kernel->state_layout(operation->state, layout, sizeof layout);
         request.bytes = kernel->state_packed_size(operation->state);

@@ -187,7 +187,8 @@ bool plan_finish(struct plan *plan, size_t memory_limit, struct error *error) {
     plan->trace = trace && strstr(trace, "dispatch");
     /* A plan that failed here is only fit to be freed: later calls find the same error. */
     if (!check_force(plan->force, &plan->error) || !choose_kernels(plan, &plan->error) || !allocate(plan, memory_limit, &plan->error) ||
-        !packed_weights_fulfil(plan->options.packed, plan->requests, plan->request_count, plan->options.pool, &plan->error) ||
+        !packed_weights_fulfil(plan->options.packed, plan->requests, plan->request_count, &plan->packed, plan->options.pool,
+                               &plan->error) ||
         !name_operations(plan, &plan->error))
         return error_set(error, plan->error.code, "%s", plan->error.message);
     for (size_t i = 0; i < plan->operation_count; i++) plan->operations[i]->type->bind(plan, plan->operations[i]);

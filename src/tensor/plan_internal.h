@@ -120,10 +120,16 @@ struct packed_request {
     void (*pack)(const void *source, void *packed); /* from any thread */
     const void *source;
     const void **result;
+    const struct tensor *tensor; /* what is packed: [tensors] */
+    int tensors;
+};
+struct packed_notice {
+    plan_packed *function; /* or NULL */
+    const void *user;
 };
 /* Find or make what is asked for, in parallel, and write the results. */
-bool packed_weights_fulfil(struct packed_weights *packed, const struct packed_request *requests, size_t count, struct pool *pool,
-                           struct error *error);
+bool packed_weights_fulfil(struct packed_weights *packed, const struct packed_request *requests, size_t count,
+                           const struct packed_notice *notice, struct pool *pool, struct error *error);
 void packed_key_init(struct packed_key *key, const char *layout);
 /* Count a tensor into the key; place is 0, 1 or 2. */
 void packed_key_tensor(struct packed_key *key, int place, const struct tensor *tensor);
@@ -143,6 +149,7 @@ struct plan {
     int sections;
     unsigned char *arena;
     size_t arena_bytes;
+    struct packed_notice packed;
     bool finished;
     plan_clock *clock;           /* of timings; NULL: nothing is timed */
     struct plan_timing *timings; /* each section's operations, then one with name NULL */

@@ -25,7 +25,8 @@ static bool request_weight(struct plan *plan, struct operation *operation, struc
     const struct linear_shape *shape = &operation->as.linear.shape;
     const struct linear_kernel *kernel = operation->as.linear.kernel;
     char layout[PACKED_LAYOUT];
-    struct packed_request request = {.pack = pack, .source = operation, .result = &operation->packed};
+    struct packed_request request = {
+        .pack = pack, .source = operation, .result = &operation->packed, .tensor = operation->weight, .tensors = shape->weights};
     if (kernel->state_layout) {
         kernel->state_layout(operation->state, layout, sizeof layout);
         request.bytes = kernel->state_packed_size(operation->state);

@@ -108,13 +108,19 @@ static unsigned char *add_slab(struct packed_weights *packed, size_t bytes) {
 
 struct packing {
     const struct packed_request **request;
+    const struct packed_notice *notice;
 };
 
 static void pack_one(void *context, size_t task, size_t thread) {
     (void)thread;
     const struct packed_request *request = ((struct packing *)context)->request[task];
     void *data = (void *)(uintptr_t)*request->result;
+    const struct packed_notice *notice = ((struct packing *)context)->notice;
     request->pack(request->source, data);
+    for (int i = 0; i < request->tensors && notice->function; i++) {
+        const struct tensor *tensor = &request->tensor[i];
+        notice->function(notice->user, tensor->data, tensor_count(tensor) * dtype_size(tensor->dtype));
+    }
 }
 
 static size_t in_slab(size_t bytes) { return (bytes + 63) / 64 * 64; }
@@ -145,14 +151,15 @@ static bool add_missing(struct packed_weights *packed, const struct packed_reque
 }
 
 /* With the mutex held: another plan that wants the same weight waits until it is packed. */
-static bool fulfil(struct packed_weights *packed, const struct packed_request *requests, size_t count, struct pool *pool) {
+static bool fulfil(struct packed_weights *packed, const struct packed_request *requests, size_t count, const struct packed_notice *notice,
+                   struct pool *pool) {
     const struct packed_request **fresh = memory_array(count, sizeof(struct packed_request *));
     struct packed_entry **entries = memory_array(count, sizeof(struct packed_entry *));
     size_t fresh_count = 0;
     bool fine =
         fresh && entries && packed_try(packed, requests, count) && add_missing(packed, requests, count, fresh, &fresh_count, entries);
     if (fine) {
-        struct packing packing = {fresh};
+        struct packing packing = {fresh, notice};
         pool_run(pool, fresh_count, pack_one, &packing);
     }
     for (size_t i = 0; i < fresh_count && !fine; i++) take_back(packed, fresh[i]);
@@ -161,10 +168,10 @@ static bool fulfil(struct packed_weights *packed, const struct packed_request *r
     return fine;
 }
 
-bool packed_weights_fulfil(struct packed_weights *packed, const struct packed_request *requests, size_t count, struct pool *pool,
-                           struct error *error) {
+bool packed_weights_fulfil(struct packed_weights *packed, const struct packed_request *requests, size_t count,
+                           const struct packed_notice *notice, struct pool *pool, struct error *error) {
     pthread_mutex_lock(&packed->mutex);
-    bool fine = fulfil(packed, requests, count, pool);
+    bool fine = fulfil(packed, requests, count, notice, pool);
     pthread_mutex_unlock(&packed->mutex);
     return fine || error_set(error, ERROR_MEMORY, "out of memory while converting weights");
 }

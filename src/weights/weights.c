@@ -5,10 +5,12 @@
 #include "base/memory.h"
 #include "weights/table.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 const char *quoted_bytes(const unsigned char *name, size_t length, char text[QUOTED_SIZE]) {
     char whole[QUOTED_SIZE + 1];
@@ -193,6 +195,15 @@ const struct tensor *weights_get(const struct weights *weights, const char *name
         return NULL;
     }
     return tensor;
+}
+
+void weights_rest_at(const struct weights *weights, const void *data, size_t bytes) {
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = ((uintptr_t)data + page - 1) / page * page;
+    uintptr_t end = ((uintptr_t)data + bytes) / page * page, begin = (uintptr_t)weights->bytes;
+    bool inside = weights->bytes && (uintptr_t)data >= begin && (uintptr_t)data - begin < weights->size;
+    /* Elsewhere lie numbers that were made, such as those with a LoRA: they must stay. */
+    if (inside && first < end) madvise((void *)first, end - first, MADV_DONTNEED);
+    for (size_t i = 0; i < weights->part_count; i++) weights_rest_at(weights->parts[i], data, bytes);
 }
 
 void weights_rest(const struct weights *weights) {

@@ -55,6 +55,8 @@ const struct tensor *weights_get(const struct weights *weights, const char *name
 /* Once a plan has packed what it needs: let the system take the file's pages back. They are read
  * again, from the file, should anybody look. */
 void weights_rest(const struct weights *weights);
+/* The same for the pages that only `data` lies in, if it lies in a file. From any thread. */
+void weights_rest_at(const struct weights *weights, const void *data, size_t bytes);
 
 /* The mapped file's bytes: tensors handed out lie in them. False when there are several, or none. */
 bool weights_region(const struct weights *weights, const unsigned char **first, size_t *size);
