@@ -91,10 +91,14 @@ static bool add_derived(struct conversion *conversion, const struct inpaint_mode
     json_t *index = json_pack("{s:s,s:[s,s],s:[s,s],s:[s,s],s:[s,s],s:[n,n]}", "_class_name", "StableDiffusionInpaintPipeline", "unet",
                               "diffusers", "UNet2DConditionModel", "vae", "diffusers", "AutoencoderKL", "text_encoder", "transformers",
                               "CLIPTextModel", "scheduler", "diffusers", "DDIMScheduler", "safety_checker");
-    json_t *scheduler = json_pack("{s:s,s:f,s:f,s:s,s:b,s:i,s:b,s:i}", "_class_name", "DDIMScheduler", "beta_start", 0.00085, "beta_end",
-                                  0.012, "beta_schedule", "scaled_linear", "clip_sample", 0, "num_train_timesteps", 1000,
-                                  "set_alpha_to_one", 0, "steps_offset", 1);
+    const char *predicts = model->sampler.prediction_type == PREDICTION_V ? "v_prediction" : "epsilon";
+    json_t *scheduler = json_pack("{s:s,s:s,s:f,s:f,s:s,s:b,s:i,s:b,s:i}", "prediction_type", predicts, "_class_name", "DDIMScheduler",
+                                  "beta_start", 0.00085, "beta_end", 0.012, "beta_schedule", "scaled_linear", "clip_sample", 0,
+                                  "num_train_timesteps", 1000, "set_alpha_to_one", 0, "steps_offset", 1);
+    /* Version 2 pads with "!"; the vocabulary is the program's own. */
+    json_t *tokenizer = text_encoder_is_open_clip(model->text_encoder) ? json_pack("{s:s}", "pad_token", "!") : json_object();
     return add_json(conversion, "model_index.json", index, error) &&
+           add_json(conversion, "tokenizer/tokenizer_config.json", tokenizer, error) &&
            add_json(conversion, "scheduler/scheduler_config.json", scheduler, error) &&
            add_json(conversion, "unet/config.json", derive_unet_config(unet_weights(model->unet), error), error) &&
            add_json(conversion, "vae/config.json", derive_vae_config(vae_weights(model->vae), error), error) &&

@@ -93,15 +93,6 @@ static bool open_component(struct inpaint_model *model, const char *root, const 
     return fine;
 }
 
-/* A tokenizer that is not there is CLIP's own: nothing else goes with these models. */
-static bool open_folder_tokenizer(struct inpaint_model *model, const char *root, struct error *error) {
-    char *vocabulary = file_join(root, "tokenizer/vocab.json");
-    if (!vocabulary) return error_set(error, ERROR_MEMORY, "out of memory");
-    bool exists = file_exists(vocabulary);
-    memory_free(vocabulary);
-    return exists ? open_component(model, root, "tokenizer", open_tokenizer, error) : open_tokenizer(model, NULL, error);
-}
-
 static bool open_safety_checker(struct inpaint_model *model, const char *root, struct error *error) {
     char *folder = file_join(root, "safety_checker"), *preprocessor = file_join(root, "feature_extractor/preprocessor_config.json");
     bool fine = folder && preprocessor;
@@ -119,7 +110,8 @@ static bool open_folder(struct inpaint_model *model, const char *folder, const i
     bool has_safety = false;
     /* The UNet first: "this can't inpaint" is the sentence that a wrong folder deserves. */
     bool fine = read_index(folder, model->name, &has_safety, error) && open_component(model, folder, "unet", open_unet, error) &&
-                open_component(model, folder, "scheduler", open_scheduler, error) && open_folder_tokenizer(model, folder, error) &&
+                open_component(model, folder, "scheduler", open_scheduler, error) &&
+                open_component(model, folder, "tokenizer", open_tokenizer, error) &&
                 open_component(model, folder, "text_encoder", open_text_encoder, error) &&
                 open_component(model, folder, "vae", open_vae, error);
     if (fine && has_safety && !options->no_safety) fine = open_safety_checker(model, folder, error);

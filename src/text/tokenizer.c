@@ -42,10 +42,21 @@ static bool read_pad(const char *folder, struct tokenizer *tokenizer, struct err
     return read;
 }
 
+/* The folder's vocabulary, or, where it has none, CLIP's own: nothing else goes with these models. Half
+ * of one is an error. */
+static bool open_vocabulary(const char *folder, struct vocabulary **vocabulary, struct error *error) {
+    char *names = folder ? file_join(folder, "vocab.json") : NULL, *merges = folder ? file_join(folder, "merges.txt") : NULL;
+    bool known = !folder || (names && merges), there = known && folder && (file_exists(names) || file_exists(merges));
+    memory_free(names);
+    memory_free(merges);
+    if (!known) return error_set(error, ERROR_MEMORY, "out of memory for the tokenizer");
+    return there ? vocabulary_open(folder, vocabulary, error) : vocabulary_builtin(vocabulary, error);
+}
+
 bool tokenizer_open(const char *folder, struct tokenizer **tokenizer, struct error *error) {
     struct tokenizer *opened = memory_zero(sizeof *opened);
     if (!opened) return error_set(error, ERROR_MEMORY, "out of memory for the tokenizer");
-    bool filled = folder ? vocabulary_open(folder, &opened->vocabulary, error) : vocabulary_builtin(&opened->vocabulary, error);
+    bool filled = open_vocabulary(folder, &opened->vocabulary, error);
     opened->pad = TOKENIZER_END;
     if (!filled || (folder && !read_pad(folder, opened, error))) {
         tokenizer_close(opened);

@@ -12,7 +12,7 @@ enum { TOKENIZER_LENGTH = 77, TOKENIZER_START = 49406, TOKENIZER_END = 49407 };
 struct tokenizer;
 
 /* From a folder with vocab.json and merges.txt, and tokenizer_config.json, optional, whose pad_token is used.
- * folder NULL: CLIP's own, from the copy inside the program. */
+ * Without vocab.json and merges.txt (or folder NULL): CLIP's own, from the copy inside the program. */
 bool tokenizer_open(const char *folder, struct tokenizer **tokenizer, struct error *error);
 /* Pad as OpenCLIP does, with token 0 ("!"). */
 void tokenizer_pad_as_open_clip(struct tokenizer *tokenizer);

@@ -38,6 +38,11 @@ for dtype in f32 bf16; do
     paint 0 $dtype.inpaint packed-$dtype.png --dtype $dtype
     check "$dtype: the same picture" cmp -s folder-$dtype.png packed-$dtype.png
     check "$dtype: nothing was packed" not grep -q 'packed anew' err
+    lora=$root/tests/reference/lora/kohya.safetensors:0.7
+    paint 0 "$tiny" lora-folder.png --dtype $dtype --lora "$lora"
+    paint 0 $dtype.inpaint lora-packed.png --dtype $dtype --lora "$lora"
+    check "$dtype: with a LoRA, too" cmp -s lora-folder.png lora-packed.png
+    check "$dtype: which changes something" not cmp -s lora-folder.png folder-$dtype.png
 done
 run 0 model convert f32.inpaint again.inpaint --size "$size" --dtype f32
 check "again: the same file" cmp -s f32.inpaint again.inpaint

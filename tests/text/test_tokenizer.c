@@ -191,6 +191,21 @@ static void refused(enum error_code code, const char *part) {
         fail_msg("expected %s \"%s\", got %s \"%s\"", error_name(code), part, error_name(error.code), error.message);
 }
 
+/* A folder may name the padding alone: the vocabulary is the program's own then. */
+static void test_only_a_config(void **state) {
+    (void)state;
+    char *path = write_file("tokenizer_config.json", "{\"pad_token\":\"!\"}", 17);
+    struct tokenizer *opened;
+    struct error error;
+    if (!tokenizer_open(folder, &opened, &error)) fail_msg("%s", error.message);
+    int32_t ids[TOKENIZER_LENGTH];
+    size_t count;
+    assert_true(tokenizer_encode(opened, "a cat", 5, true, ids, &count, NULL, &error));
+    assert_true(ids[0] == TOKENIZER_START && ids[3] == TOKENIZER_END && ids[4] == 0 && ids[76] == 0);
+    tokenizer_close(opened);
+    drop(path);
+}
+
 static void test_hostile_vocabulary(void **state) {
     (void)state;
     static const struct {
@@ -213,7 +228,9 @@ static void test_hostile_vocabulary(void **state) {
         {"{\"<|startoftext|>\": 49406, \"<|endoftext|>\": 49407, \"a\": 5, \"b\": 5}", ERROR_FORMAT, "two tokens have the id 5"},
         {"{\"<|startoftext|>\": 49406, \"<|endoftext|>\": 49407}", ERROR_FORMAT, "byte 0 has no token"},
     };
+    char *half = write_file("merges.txt", "#version: 0.2\n", 14);
     refused(ERROR_NOT_FOUND, "vocab.json");
+    drop(half);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *path = write_file("vocab.json", cases[i].text, strlen(cases[i].text));
         refused(cases[i].code, cases[i].part);
@@ -360,6 +377,7 @@ int main(void) {
         cmocka_unit_test(test_long),
         cmocka_unit_test(test_invalid_utf8),
         cmocka_unit_test(test_memory_fails),
+        cmocka_unit_test(test_only_a_config),
         cmocka_unit_test(test_hostile_vocabulary),
         cmocka_unit_test(test_hostile_merges),
         cmocka_unit_test(test_other_merges),
