@@ -68,7 +68,7 @@ clang: ## the tests, built by clang
 	@scripts/build clang
 	ctest --test-dir build/clang --output-on-failure -R "$(TESTS)"
 
-fuzz: ## build the fuzz targets into build/fuzz
+fuzz: ## build the fuzz targets into build/fuzz (see fuzz/CMakeLists.txt)
 	@scripts/setup build test clang
 	@scripts/build fuzz
 

@@ -11,6 +11,10 @@
 /* ==== Tables ==== */
 
 void *pickle_add(struct pickle *pickle, struct pickle_array *array, size_t item_size) {
+    if (array->count >= PICKLE_TABLE_MAX) {
+        error_set(pickle->error, ERROR_LIMIT, "the pickle holds more than %d values of a kind", PICKLE_TABLE_MAX);
+        return NULL;
+    }
     if (array->count == array->capacity) {
         size_t capacity = array->capacity ? 2 * array->capacity : 64;
         void *items = memory_resize(array->items, capacity * item_size);
@@ -56,8 +60,6 @@ static bool damaged(struct pickle *pickle, const char *what) {
 }
 
 static bool push(struct pickle *pickle, struct pickle_value value) {
-    if (pickle->stack.count >= PICKLE_STACK_MAX)
-        return error_set(pickle->error, ERROR_LIMIT, "the pickle piles up more than %d values", PICKLE_STACK_MAX);
     struct pickle_value *top = pickle_add(pickle, &pickle->stack, sizeof *top);
     if (top) *top = value;
     return top != NULL;
@@ -167,7 +169,7 @@ static bool memo_put(struct pickle *pickle, uint64_t place) {
     struct pickle_value value;
     if (!top(pickle, &value)) return false;
     /* Writers count up from 0 and spend at least two bytes on each. */
-    if (place >= PICKLE_MEMO_MAX || place > pickle->at) return damaged(pickle, "a value is to be remembered far out of order");
+    if (place >= PICKLE_TABLE_MAX || place > pickle->at) return damaged(pickle, "a value is to be remembered far out of order");
     while (pickle->memo.count <= place) {
         struct pickle_value *empty = pickle_add(pickle, &pickle->memo, sizeof *empty);
         if (!empty) return false;

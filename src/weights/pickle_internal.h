@@ -4,7 +4,7 @@
 
 #include "weights/pickle.h"
 
-enum { PICKLE_STACK_MAX = 1 << 20, PICKLE_MEMO_MAX = 1 << 22 };
+enum { PICKLE_TABLE_MAX = 1 << 20 }; /* entries of each table: twenty times what a large checkpoint takes */
 
 /* An array that grows. */
 struct pickle_array {
