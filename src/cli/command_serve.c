@@ -15,7 +15,7 @@
 struct serve_settings {
     const char *listen, *data, *store, *blobs, *public_url, *cors, *tls_certificate, *tls_key, *metrics;
     struct option_texts models;
-    long long threads, workers, budget, wait, run_limit, drain, retention, file_lifetime, creates, requests, queue, free_space;
+    long long threads, workers, budget, wait, run_limit, drain, retention, forget, file_lifetime, creates, requests, queue, free_space;
     bool no_safety, data_uri_output, private_inputs, say_aborted;
     int dtype, log_format;
     bool log_format_given;
@@ -75,6 +75,7 @@ static bool serve(const struct serve_settings *settings, const struct data_folde
         .drain_seconds = (int)settings->drain,
         .wait_seconds = (int)settings->wait,
         .retention_seconds = (int)settings->retention,
+        .forget_seconds = (int)settings->forget,
         .file_seconds = (int)settings->file_lifetime,
         .data_uri_output = settings->data_uri_output,
         .say_aborted = settings->say_aborted,
@@ -134,6 +135,8 @@ int command_serve(int argc, char **argv) {
          NULL},
         {"retention", 0, OPTION_INTEGER, "SECONDS", "remove inputs, outputs and logs after this (default 0: never)", &settings.retention, 0,
          2e9, NULL},
+        {"forget", 0, OPTION_INTEGER, "SECONDS", "remove predictions altogether after this (default 0: never)", &settings.forget, 0, 2e9,
+         NULL},
         {"file-lifetime", 0, OPTION_INTEGER, "SECONDS", "remove uploaded files after this (default 86400; 0: never)",
          &settings.file_lifetime, 0, 2e9, NULL},
         {"tls-certificate", 0, OPTION_TEXT, "FILE", "serve https with this certificate chain (PEM)", &settings.tls_certificate, 0, 0, NULL},

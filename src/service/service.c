@@ -109,7 +109,8 @@ static void remove_expired(struct service *service) {
     struct error error;
     char **blobs;
     size_t count;
-    int64_t age = (int64_t)service->options->retention_seconds * 1000000;
+    int64_t age = (int64_t)service->options->retention_seconds * 1000000, all = (int64_t)service->options->forget_seconds * 1000000;
+    if (all > 0 && (age == 0 || age > all)) age = all; /* what is forgotten holds nothing */
     do {
         if (!store_expire_data(service->writer, age == 0 ? 0 : time_wall() - age, RETENTION_ROWS, &blobs, &count, &error)) {
             log_error("removing what is past its time: %s", error.message);
@@ -121,6 +122,17 @@ static void remove_expired(struct service *service) {
         }
         memory_free(blobs);
     } while (count >= RETENTION_ROWS);
+}
+
+static void forget_records(struct service *service) {
+    struct error error;
+    size_t count = RETENTION_ROWS / 2;
+    int64_t age = (int64_t)service->options->forget_seconds * 1000000;
+    while (age > 0 && count >= RETENTION_ROWS / 2) {
+        if (store_forget(service->writer, time_wall() - age, RETENTION_ROWS / 2, &count, &error)) continue;
+        log_error("forgetting what is long past: %s", error.message);
+        return;
+    }
 }
 
 /* Told to stop: still open for a while, but not ready, so that a balancer stops sending before we do. */
@@ -172,6 +184,7 @@ static void upkeep(struct service *service, struct server *server, struct server
         }
         if (now >= retain) {
             remove_expired(service);
+            forget_records(service);
             retain = now + RETENTION_PERIOD;
         }
         if (now >= sweep) {

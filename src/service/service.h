@@ -28,6 +28,7 @@ struct service_options {
     int drain_seconds;                           /* told to stop, serve on for this long, not ready: balancers turn away */
     int wait_seconds;                            /* most seconds of Prefer: wait: 60 */
     int retention_seconds;                       /* inputs, outputs, logs removed after this; 0 = never */
+    int forget_seconds;                          /* and the whole record after this; 0 = never */
     int file_seconds;                            /* uploaded files expire after this; 0 = never */
     bool data_uri_output;                        /* outputs as data URIs for everybody */
     bool say_aborted;                            /* a deadline before the start is called aborted instead of canceled */

@@ -123,3 +123,30 @@ bool postgres_tidy(struct store *store, struct error *error) {
     (void)store, (void)error;
     return true;
 }
+
+/* ---- the records themselves ---- */
+
+static bool forget(struct postgres_store *store, void *user, bool *wake, struct error *error) {
+    struct sweep *sweep = user;
+    identifier ids[IDS_MAX];
+    (void)wake;
+    sweep->count = 0;
+    if (!select_ids(store,
+                    "SELECT id FROM predictions WHERE status >= 2 AND data_removed AND completed < $1 ORDER BY completed LIMIT $2"
+                    " FOR UPDATE SKIP LOCKED",
+                    sweep->before, sweep->limit, ids, &sweep->count, error))
+        return false;
+    for (size_t i = 0; i < sweep->count; i++)
+        if (!run_with(store, "DELETE FROM webhooks WHERE prediction = $1", ids[i], NULL, error) ||
+            !run_with(store, "DELETE FROM events WHERE prediction = $1", ids[i], NULL, error) ||
+            !run_with(store, "DELETE FROM predictions WHERE id = $1", ids[i], NULL, error))
+            return false;
+    return true;
+}
+
+bool postgres_forget(struct store *store, int64_t before, size_t limit, size_t *count, struct error *error) {
+    struct sweep wanted = {.before = before, .limit = limit};
+    bool ok = postgres_write(store, forget, &wanted, error);
+    *count = ok ? wanted.count : 0;
+    return ok;
+}

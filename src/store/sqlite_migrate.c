@@ -118,6 +118,9 @@ static const char *const steps[] = {
     "CREATE TABLE workers ("
     " name TEXT PRIMARY KEY,"
     " until INTEGER NOT NULL) WITHOUT ROWID;", /* it is taken for gone then */
+
+    /* 3: records that go altogether */
+    "CREATE INDEX predictions_removed ON predictions (completed) WHERE status >= 2 AND data_removed;",
 };
 enum { VERSION = sizeof steps / sizeof steps[0] };
 

@@ -101,3 +101,34 @@ bool sqlite_expire_data(struct store *base, int64_t before, size_t limit, char *
     *count = 0;
     return false;
 }
+
+/* ---- the records themselves ---- */
+
+static bool delete_with(struct sqlite_store *store, const char *sql, const char *id, struct error *error) {
+    struct query query = query_begin(&store->writer, sql);
+    query_text(&query, id);
+    return query_run(&query, error);
+}
+
+static bool forget(struct sqlite_store *store, int64_t before, size_t limit, size_t *count, struct error *error) {
+    identifier ids[IDS_MAX];
+    if (!select_ids(store, "SELECT id FROM predictions WHERE status >= 2 AND data_removed AND completed < ? ORDER BY completed LIMIT ?",
+                    before, limit, ids, count, error))
+        return false;
+    for (size_t i = 0; i < *count; i++)
+        if (!delete_with(store, "DELETE FROM webhooks WHERE prediction = ?", ids[i], error) ||
+            !delete_with(store, "DELETE FROM events WHERE prediction = ?", ids[i], error) ||
+            !delete_with(store, "DELETE FROM predictions WHERE id = ?", ids[i], error))
+            return false;
+    return true;
+}
+
+bool sqlite_forget(struct store *base, int64_t before, size_t limit, size_t *count, struct error *error) {
+    struct sqlite_store *store = sqlite_of(base);
+    *count = 0;
+    if (!write_begin(store, error)) return false;
+    bool ok = forget(store, before, limit, count, error);
+    ok = write_end(store, ok, false, error);
+    if (!ok) *count = 0;
+    return ok;
+}

@@ -215,6 +215,10 @@ bool store_setting(struct store *store, const char *name, const char *fallback, 
  * the array memory_free()). At most `limit` rows a call; *count: rows changed. */
 bool store_expire_data(struct store *store, int64_t before, size_t limit, char ***blobs, size_t *count, struct error *error);
 
+/* Remove what is left of predictions that store_expire_data() has emptied and that completed before `before`: record,
+ * events, webhooks still to be sent. At most `limit` a call; *count: how many went. */
+bool store_forget(struct store *store, int64_t before, size_t limit, size_t *count, struct error *error);
+
 /* Give space that retention freed back to the disk, and empty the log, in portions that nobody waits long for.
  * Called now and then by any process. */
 bool store_tidy(struct store *store, struct error *error);

@@ -154,6 +154,16 @@ def lifetimes():
 
 
 @case
+def the_past_is_forgotten():
+    with Server("--forget", "3") as server:  # what is forgotten is emptied first, without a word of --retention
+        prediction = server.create(Prefer="wait=60")
+        assert prediction["status"] == "succeeded", prediction
+        until(lambda: server.ask("GET", f"/predictions/{prediction['id']}").status == 404, 60)
+        assert server.ask("GET", "/predictions").json["results"] == []
+        until(lambda: server.ask("GET", "/v1/" + prediction["output"][0].split("/v1/")[1]).status == 404)
+
+
+@case
 def deadlines_are_kept():
     with Server("--workers", "0") as server:
         prediction = server.create(Cancel_After="5s")

@@ -554,6 +554,44 @@ static void test_retention_by_portions(void **state) {
     assert_int_equal(expire(store, before, 3, blobs), 0);
 }
 
+/* First emptied, then gone; what has not ended, or not long ago, or still holds something stays. */
+static void test_forgotten(void **state) {
+    struct store *store = ((struct fixture *)*state)->store;
+    prediction_id ids[3];
+    struct prediction prediction;
+    struct webhook *webhooks;
+    struct event *events;
+    char **blobs;
+    size_t count;
+    create_with_webhook(store, WEBHOOK_ALL, ids[0]);
+    struct lease lease = claim_this(store, ids[0], 60);
+    ASSERT_OK(store_log(store, &lease, "a line\n", error));
+    finish_with(store, &lease, "out.png");
+    create_plain(store, ids[1]);
+    create_plain(store, ids[2]);
+    ASSERT_OK(store_cancel(store, ids[2], NULL, NULL, error));
+    ASSERT_OK(store_forget(store, time_wall() + 1000000, 10, &count, error));
+    assert_int_equal(count, 0);
+    ASSERT_OK(store_expire_data(store, time_wall() + 1000000, 10, &blobs, &count, error));
+    for (size_t i = 0; blobs[i]; i++) memory_free(blobs[i]);
+    memory_free(blobs);
+    ASSERT_OK(store_forget(store, time_wall() - 60000000, 10, &count, error));
+    assert_int_equal(count, 0);
+    ASSERT_OK(store_forget(store, time_wall() + 1000000, 1, &count, error));
+    assert_int_equal(count, 1);
+    ASSERT_ERROR(ERROR_NOT_FOUND, store_get(store, ids[0], NULL, &prediction, error));
+    ASSERT_OK(store_forget(store, time_wall() + 1000000, 10, &count, error));
+    assert_int_equal(count, 1);
+    ASSERT_ERROR(ERROR_NOT_FOUND, store_get(store, ids[2], NULL, &prediction, error));
+    assert_int_equal(status_of(store, ids[1]), PREDICTION_STARTING);
+    ASSERT_OK(store_events(store, NULL, 0, 10, &events, &count, error));
+    assert_int_equal(count, 0);
+    events_free(events, count);
+    ASSERT_OK(store_webhooks_claim(store, 60, 10, &webhooks, &count, error));
+    assert_int_equal(count, 0);
+    webhooks_free(webhooks, count);
+}
+
 static void test_files_expire(void **state) {
     struct store *store = ((struct fixture *)*state)->store;
     struct stored_file out;
@@ -624,6 +662,7 @@ int main(void) {
         RECORD_TEST(test_ends_are_told_in_order),
         RECORD_TEST(test_retention),
         RECORD_TEST(test_retention_by_portions),
+        RECORD_TEST(test_forgotten),
         RECORD_TEST(test_files_expire),
         RECORD_TEST(test_shared_blobs),
         RECORD_TEST(test_garbage_that_is_wanted_again),
