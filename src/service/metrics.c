@@ -22,6 +22,7 @@ struct metrics *metrics_create(int64_t after) {
     struct metrics *metrics = memory_zero(sizeof *metrics);
     if (metrics == NULL) return NULL;
     pthread_mutex_init(&metrics->lock, NULL);
+    pthread_mutex_init(&metrics->reading, NULL);
     for (size_t i = 0; i < ROUTES_MAX; i++)
         metrics->routes[i].seconds = histogram_of(request_bounds, sizeof request_bounds / sizeof *request_bounds);
     metrics->waited = metrics->ran = metrics->total = seconds;
@@ -31,6 +32,7 @@ struct metrics *metrics_create(int64_t after) {
 
 void metrics_free(struct metrics *metrics) {
     if (metrics == NULL) return;
+    pthread_mutex_destroy(&metrics->reading);
     pthread_mutex_destroy(&metrics->lock);
     memory_free(metrics);
 }

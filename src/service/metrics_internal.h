@@ -23,14 +23,16 @@ struct route_figures {
 };
 
 struct metrics {
-    pthread_mutex_t lock; /* over all below */
+    pthread_mutex_t lock; /* over what follows, for moments: the threads that poll must not wait */
     struct route_figures routes[ROUTES_MAX];
     uint64_t deliveries[DELIVERY_OUTCOMES];
     bool blobs_known;
     size_t blobs;
     uint64_t blob_bytes;
-    int64_t after;       /* the last event that was looked at */
-    uint64_t ends[ENDS]; /* succeeded, failed, canceled */
+
+    pthread_mutex_t reading; /* over what follows, while the store is read */
+    int64_t after;           /* the last event that was looked at */
+    uint64_t ends[ENDS];     /* succeeded, failed, canceled */
     struct histogram waited, ran, total;
 };
 

@@ -161,17 +161,17 @@ bool metrics_write(struct metrics *metrics, struct store *store, const struct sp
     family(text, "inpaintd_build_info", "gauge", "Always 1; the labels tell.");
     buffer_format(text, "inpaintd_build_info{version=\"%s\"} 1\n", INPAINT_VERSION);
     write_census(&census, text);
-    pthread_mutex_lock(&metrics->lock);
+    pthread_mutex_lock(&metrics->reading);
     bool fine = catch_up(metrics, store, error);
-    if (fine) {
-        write_predictions(metrics, text);
-        write_requests(metrics, text);
-        write_deliveries(metrics, text);
-        write_blobs(metrics, text);
-    }
+    if (fine) write_predictions(metrics, text);
+    pthread_mutex_unlock(&metrics->reading);
+    if (!fine) return false;
+    pthread_mutex_lock(&metrics->lock);
+    write_requests(metrics, text);
+    write_deliveries(metrics, text);
+    write_blobs(metrics, text);
     pthread_mutex_unlock(&metrics->lock);
     write_space(space, text);
     write_process(text);
-    if (fine && text->failed) return error_set(error, ERROR_MEMORY, "out of memory");
-    return fine;
+    return !text->failed || error_set(error, ERROR_MEMORY, "out of memory");
 }

@@ -87,7 +87,7 @@ try:
     waiting = create()
     found = until(lambda: (now := figures(port)) and value(now, "inpaintd_queue_predictions", status="starting") == 1 and value(now, "inpaintd_queue_oldest_seconds") > 0 and now)
     assert value(found, "inpaintd_workers") == 1 and value(found, "inpaintd_claims_total") == 3
-    for id in (long, waiting):
+    for id in (waiting, long):
         assert ask(port, "POST", f"/v1/predictions/{id}/cancel").status == 200
     assert ask(port, "GET", "/nowhere").status == 404
     found = figures(port)
