@@ -3,12 +3,14 @@
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/engine_options.h"
+#include "cli/hints.h"
 #include "cli/named_model.h"
 #include "cli/options.h"
 #include "cli/preview.h"
 #include "cli/progress.h"
 #include "image/image.h"
 #include "inpaint.h"
+#include "library/library.h"
 #include "predict/input.h"
 
 #include <stdio.h>
@@ -161,13 +163,17 @@ static void print_note(void *user, const char *line) {
     fprintf(stderr, "%s\n", line);
 }
 
-/* What a LoRA for few steps wants is the default then. */
+/* Unless the user said otherwise: what a LoRA for few steps wants, else what the model's hints advise. */
 static void heed_model(struct paint_settings *settings, const inpaint_model *model) {
     inpaint_info info;
     inpaint_describe(model, &info);
-    if (info.steps == 0) return;
-    if (!settings->steps_given) settings->steps = info.steps;
-    if (!settings->guidance_given) settings->guidance = info.guidance;
+    char *path = library_resolve(settings->model), *hints = path && info.steps == 0 ? hints_read(path) : NULL;
+    double steps = info.steps ? info.steps : hints_number(hints, "num_inference_steps", 1, 1000, (double)settings->steps);
+    double guidance = info.steps ? info.guidance : hints_number(hints, "guidance_scale", 0, 1000, settings->guidance);
+    if (!settings->steps_given) settings->steps = (long long)steps;
+    if (!settings->guidance_given) settings->guidance = guidance;
+    memory_free(hints);
+    memory_free(path);
 }
 
 static bool run(struct paint_settings *settings, struct error *error) {
@@ -293,6 +299,7 @@ int command_paint(int argc, char **argv) {
         "Paint something new into the masked part of a picture.",
         "IMAGE --mask MASK --prompt TEXT [options]",
         "Reads PNG, JPEG and WebP. Sides are cut to multiples of 8. What the mask leaves black stays as it was, bit for bit.\n"
+        "A model's own advice (hints.json beside its weights) replaces the defaults of --steps and --guidance.\n"
         "Exit codes: 0 painted, 1 trouble inside, 2 wrong options, 3 a file can't be used, 4 withheld by the safety checker, 130 "
         "interrupted.",
         "  inpaintd paint photo.jpg --mask mask.png -p \"a red apple\" -o apple.png\n"

@@ -30,3 +30,11 @@ char *hints_read(const char *model) {
     memory_free(path);
     return data;
 }
+
+double hints_number(const char *hints, const char *input, double minimum, double maximum, double otherwise) {
+    json_t *document = hints ? json_loads(hints, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    const json_t *advised = json_object_get(json_object_get(document, "input"), input);
+    double number = json_is_number(advised) ? json_number_value(advised) : otherwise;
+    json_decref(document);
+    return number >= minimum && number <= maximum ? number : otherwise;
+}

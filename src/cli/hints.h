@@ -1,4 +1,5 @@
-/* A model's own advice, in hints.json beside its weights: the web page's defaults follow it.
+/* A model's own advice, in hints.json beside its weights: the defaults of the web page and of
+ * `paint` follow it.
  *
  *   {"size": 256, "input": {"num_inference_steps": 20, "guidance_scale": 4}, "words": ["a red apple"]}
  *
@@ -12,5 +13,9 @@
 /* The JSON object in `model`/hints.json as a new heap string, or NULL: there is none, or it can't be
  * used, which is logged. Free with memory_free(). */
 char *hints_read(const char *model);
+
+/* The number that hints (what hints_read() gave, or NULL) advise for an input, if it lies within
+ * minimum and maximum; else `otherwise`. */
+double hints_number(const char *hints, const char *input, double minimum, double maximum, double otherwise);
 
 #endif

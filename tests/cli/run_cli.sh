@@ -122,6 +122,14 @@ for key in guided_step_s encode_s decode_s text_s safety_s load_s peak_f32_gflop
 done
 run 2 bench --size big
 
+# The model's own advice is the default; what the user says goes first.
+run 0 paint "$golden/image-0.png" --mask "$golden/mask-0.png" --model "$root/models/bundled" -o advised.png
+check "hints.json advises steps" sh -c 'tr "\r" "\n" <err | grep -q "step 20 of 20"'
+check "and guidance" grep -qa 'guidance.4' advised.png
+run 0 paint "$golden/image-0.png" --mask "$golden/mask-0.png" --model "$root/models/bundled" --steps 3 --guidance 2 -o told.png
+check "unless steps are given" sh -c 'tr "\r" "\n" <err | grep -q "step 3 of 3"'
+check "and guidance is" grep -qa 'guidance.2' told.png
+
 # LoRAs, samplers, decoders.
 lora=$root/tests/reference/lora
 cp "$lora/peft.safetensors" sd15_lcm.safetensors
