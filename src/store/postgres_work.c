@@ -1,5 +1,6 @@
 /* Predictions as workers see them: leases, and what a lease's holder writes. */
 #include "store/postgres.h"
+#include "store/turns.h"
 
 #include "base/memory.h"
 
@@ -48,24 +49,6 @@ static bool read_first(struct statement *statement, struct standing *standing, b
 /* $1 is the JSON array of what can be run; NULL: everything. */
 #define RUNNABLE                                                                                                                           \
     "($1::json IS NULL OR model IN (SELECT json_array_elements_text($1::json)) OR version IN (SELECT json_array_elements_text($1::json)))"
-
-/* The oldest of each line, a line being what waits of one owner for one version: jumps from line to line
- * along predictions_lines, however long they are. */
-#define HEADS                                                                                                                              \
-    "WITH RECURSIVE heads (head) AS (SELECT (SELECT number FROM predictions WHERE status = 0 ORDER BY owner, model, version, number"       \
-    " LIMIT 1) UNION ALL SELECT coalesce("                                                                                                 \
-    "(SELECT number FROM predictions WHERE status = 0 AND owner = line.owner AND model = line.model AND version > line.version"            \
-    " ORDER BY version, number LIMIT 1),"                                                                                                  \
-    " (SELECT number FROM predictions WHERE status = 0 AND owner = line.owner AND model > line.model"                                      \
-    " ORDER BY model, version, number LIMIT 1),"                                                                                           \
-    " (SELECT number FROM predictions WHERE status = 0 AND owner > line.owner ORDER BY owner, model, version, number LIMIT 1))"            \
-    " FROM heads JOIN predictions line ON line.number = head) "
-
-/* Whose turn it is, as store_claim() says. */
-#define BY_TURN                                                                                                                            \
-    " ORDER BY coalesce((SELECT priority FROM tokens WHERE name = predictions.owner AND revoked = 0), 0) DESC,"                            \
-    " (SELECT count(*) FROM predictions busy WHERE busy.status = 1 AND busy.owner = predictions.owner),"                                   \
-    " coalesce((SELECT served FROM turns WHERE turns.owner = predictions.owner), 0), number"
 
 enum { LINES_MAX = 32 }; /* looked at in one claim: more only matter when others are just taking from all of these */
 
