@@ -7,6 +7,7 @@
 #include "inpaint/model.h"
 #include "inpaint/pipeline.h"
 #include "model/derive.h"
+#include "weights/folder_texts.h"
 #include "weights/weights.h"
 
 #include <ctype.h>
@@ -46,25 +47,6 @@ static bool write_bytes(void *user, const void *data, size_t length, struct erro
 }
 
 /* ==== What a checkpoint's folder holds besides weights ==== */
-
-static const char *const texts[] = {
-    "model_index.json",
-    "hints.json",
-    "README.md",
-    "LICENSE",
-    "LICENSE.md",
-    "LICENSE.txt",
-    "scheduler/scheduler_config.json",
-    "tokenizer/vocab.json",
-    "tokenizer/merges.txt",
-    "tokenizer/tokenizer_config.json",
-    "tokenizer/special_tokens_map.json",
-    "feature_extractor/preprocessor_config.json",
-    "unet/config.json",
-    "vae/config.json",
-    "text_encoder/config.json",
-    "safety_checker/config.json",
-};
 
 static bool copy_text(struct conversion *conversion, const char *name, struct error *error) {
     char *path = file_join(conversion->from, name), *text = NULL;
@@ -108,8 +90,9 @@ static bool add_derived(struct conversion *conversion, const struct inpaint_mode
 
 static bool add_texts(struct conversion *conversion, const struct inpaint_model *model, struct error *error) {
     if (weights_is_file(conversion->from) && !archive_is(conversion->from)) return add_derived(conversion, model, error);
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        if (!copy_text(conversion, texts[i], error)) return false;
+    if (!copy_text(conversion, "hints.json", error)) return false; /* our own: no checkpoint of the Hub has it */
+    for (size_t i = 0; i < sizeof folder_texts / sizeof *folder_texts; i++)
+        if (!copy_text(conversion, folder_texts[i], error)) return false;
     return true;
 }
 

@@ -2,28 +2,11 @@
 
 #include "base/buffer.h"
 #include "base/memory.h"
+#include "weights/folder_texts.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char *const always[] = {
-    "model_index.json",
-    "README.md",
-    "LICENSE",
-    "LICENSE.md",
-    "LICENSE.txt",
-    "scheduler/scheduler_config.json",
-    "tokenizer/vocab.json",
-    "tokenizer/merges.txt",
-    "tokenizer/tokenizer_config.json",
-    "tokenizer/special_tokens_map.json",
-    "feature_extractor/preprocessor_config.json",
-    "unet/config.json",
-    "vae/config.json",
-    "text_encoder/config.json",
-    "safety_checker/config.json",
-};
 
 static const struct {
     const char *folder, *stem, *torch_stem;
@@ -111,8 +94,8 @@ static bool take_weights(const struct hub_listing *listing, size_t component, bo
 }
 
 static bool choose_folder(const struct hub_listing *listing, bool full, struct choice *choice, struct error *error) {
-    for (size_t i = 0; i < sizeof always / sizeof *always; i++) {
-        const struct hub_file *file = hub_find(listing, always[i]);
+    for (size_t i = 0; i < sizeof folder_texts / sizeof *folder_texts; i++) {
+        const struct hub_file *file = hub_find(listing, folder_texts[i]);
         if (file && !take(choice, file, error)) return false;
     }
     for (size_t i = 0; i < sizeof components / sizeof *components; i++)
